@@ -1,0 +1,1 @@
+"""Data sets: ids, images, labels, class names, task."""

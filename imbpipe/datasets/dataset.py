@@ -1,0 +1,40 @@
+"""A data set: which images there are and what is said of each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbpipe.registry import Registry
+from imbpipe.types import Labels, Task
+
+DATASETS: Registry = Registry(
+    "data set",
+    group="datasets",
+    modules=("imbpipe.datasets.sample", "imbpipe.datasets.planet", "imbpipe.datasets.ade20k"),
+)
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """n images with their labels.
+
+    name: as the user gave it; a path's last component where a path was given.
+    ids: n unique ids. images: n paths (checked to exist only when encoded).
+    labels: (n, c) bool. class_names: c names, in the order of the columns.
+    official: (n,) TRAIN, VALIDATION or TEST where the owner publishes a division, else None.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    images: tuple[Path, ...]
+    labels: Labels
+    class_names: tuple[str, ...]
+    task: Task
+    official: NDArray[np.int8] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)

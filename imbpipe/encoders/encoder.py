@@ -1,0 +1,51 @@
+"""What an encoder is to the rest of the program."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from imbpipe.registry import Registry
+from imbpipe.types import Features
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+ENCODERS: Registry = Registry(
+    "encoder",
+    group="encoders",
+    modules=("imbpipe.encoders.open_clip", "imbpipe.encoders.torchvision", "imbpipe.encoders.timm"),
+)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where parameters came from, and what they are.
+
+    sha256: over the names, shapes, dtypes and bytes of the tensors, so the same parameters have the
+        same hash in whatever file they travel.
+    """
+
+    kind: Literal["pretrained", "file", "random"]
+    origin: str
+    sha256: str
+
+
+class Encoder(Protocol):
+    """A frozen network with its own preprocessing.
+
+    name: as the user gives it ("clip"). dim: dimensions of a feature.
+    identity: everything that changes a number (architecture, weights' hash, layer and pooling, every
+        preprocessing field), as JSON values; part of the store's key.
+    """
+
+    name: str
+    dim: int
+    weights: Weights
+    identity: Mapping[str, Any]
+
+    def preprocess(self, image: "Image") -> "torch.Tensor":
+        """RGB image -> (3, h, w) float32, as the encoder's own library does it."""
+
+    def encode(self, pixels: "torch.Tensor") -> Features:
+        """(b, 3, h, w) -> (b, dim) float32, without gradient, parameters and statistics unchanged."""

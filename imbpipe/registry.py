@@ -1,0 +1,81 @@
+"""Named things: a name, the function or class behind it, and what its docstring says of it."""
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar
+
+from imbpipe.errors import UnknownName
+
+T = TypeVar("T", bound=Callable)
+
+
+class Registry(Generic[T]):
+    """The one place where things of a kind are named.
+
+    kind: singular, as it stands in messages ("strategy").
+    modules: modules that register themselves when imported; loaded on the first look-up, as are
+        the entry points that other packages offer under `imbpipe.<modules' package>`.
+    """
+
+    def __init__(self, kind: str, *, group: str, modules: tuple[str, ...] = ()) -> None:
+        self.kind = kind
+        self._group = group
+        self._modules = modules
+        self._things: dict[str, T] = {}
+        self._loaded = False
+
+    def add(self, name: str) -> Callable[[T], T]:
+        """Register the decorated thing under `name`; a name taken twice is a bug."""
+
+        def register(thing: T) -> T:
+            if name in self._things:
+                raise ValueError(f"{self.kind} {name!r} is registered twice")
+            self._things[name] = thing
+            return thing
+
+        return register
+
+    def __getitem__(self, name: str) -> T:
+        self._load()
+        try:
+            return self._things[name]
+        except KeyError:
+            raise UnknownName(*self._unknown(name)) from None
+
+    def __contains__(self, name: object) -> bool:
+        self._load()
+        return name in self._things
+
+    def __iter__(self) -> Iterator[str]:
+        self._load()
+        return iter(self._things)
+
+    def __len__(self) -> int:
+        self._load()
+        return len(self._things)
+
+    def summary(self, name: str) -> str:
+        """The first line of the docstring."""
+        return (inspect.getdoc(self[name]) or "").partition("\n")[0]
+
+    def source(self, name: str) -> str:
+        """What the docstring's `Source:` paragraph says; empty without one."""
+        _, found, rest = (inspect.getdoc(self[name]) or "").partition("Source:")
+        return " ".join(rest.partition("\n\n")[0].split()) if found else ""
+
+    def _unknown(self, name: str) -> tuple[str, str]:
+        close = difflib.get_close_matches(name, self._things, n=1)
+        meant = f"Did you mean {close[0]!r}? " if close else ""
+        return f"no {self.kind} named {name!r}", f"{meant}Known: {', '.join(self._things)}"
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        for module in self._modules:
+            importlib.import_module(module)
+        for entry in entry_points(group=f"imbpipe.{self._group}"):
+            self.add(entry.name)(entry.load())

@@ -1,0 +1,1 @@
+"""Strategies: labels in, plans out."""

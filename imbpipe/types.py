@@ -1,0 +1,62 @@
+"""Shapes that several stages share. n images, c classes, d feature dimensions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Features = NDArray[np.float32]
+"""(n, d), as the encoder gave them."""
+
+Labels = NDArray[np.bool_]
+"""(n, c) multi-hot; exactly one True a row where the task is single-label."""
+
+Rows = NDArray[np.int64]
+"""(m,) row numbers, repeats allowed."""
+
+Scores = NDArray[np.floating[Any]]
+"""(n, c) in [0, 1]."""
+
+Task = Literal["single-label", "multi-label"]
+
+Progress = Callable[[int, int], None]
+"""Called with (units done, units in all), from the thread that does the work."""
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSet:
+    """Features read back from the store, every row verified.
+
+    features: (n, d). ids: n image ids, in the order of the rows.
+    labels: (n, c), the copy made at extraction. class_names: c names.
+    dataset, encoder: the names they were extracted under.
+    spec: what was encoded and how (encoder, weights, preprocessing, dtype, versions).
+    digest: SHA-256 over all of it, hexadecimal.
+    quarantined: ids of images that could not be read, with the reason.
+    """
+
+    features: Features
+    ids: tuple[str, ...]
+    labels: Labels
+    class_names: tuple[str, ...]
+    task: Task
+    dataset: str
+    encoder: str
+    spec: dict[str, Any]
+    digest: str
+    quarantined: dict[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """What a strategy may look at: the training rows and nothing else.
+
+    features: (n, d). labels: (n, c). class_names: c names.
+    """
+
+    features: Features
+    labels: Labels
+    class_names: tuple[str, ...]
+    task: Task
