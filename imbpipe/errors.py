@@ -35,7 +35,7 @@ class UsageError(ImbpipeError):
     exit_status = EXIT_USAGE
 
 
-class UnknownName(UsageError):
+class UnknownNameError(UsageError):
     """A name that no registry holds."""
 
 

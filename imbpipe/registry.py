@@ -3,11 +3,12 @@
 import difflib
 import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
-from imbpipe.errors import UnknownName
+from imbpipe.errors import UnknownNameError
 
 T = TypeVar("T", bound=Callable)
 
@@ -16,14 +17,13 @@ class Registry(Generic[T]):
     """The one place where things of a kind are named.
 
     kind: singular, as it stands in messages ("strategy").
-    modules: modules that register themselves when imported; loaded on the first look-up, as are
-        the entry points that other packages offer under `imbpipe.<modules' package>`.
+    package: on the first look-up every module of it is imported, so that what they decorate is known,
+        and then the entry points that other packages offer under the same name ("imbpipe.strategies").
     """
 
-    def __init__(self, kind: str, *, group: str, modules: tuple[str, ...] = ()) -> None:
+    def __init__(self, kind: str, *, package: str) -> None:
         self.kind = kind
-        self._group = group
-        self._modules = modules
+        self._package = package
         self._things: dict[str, T] = {}
         self._loaded = False
 
@@ -43,7 +43,7 @@ class Registry(Generic[T]):
         try:
             return self._things[name]
         except KeyError:
-            raise UnknownName(*self._unknown(name)) from None
+            raise UnknownNameError(*self._unknown(name)) from None
 
     def __contains__(self, name: object) -> bool:
         self._load()
@@ -75,7 +75,8 @@ class Registry(Generic[T]):
         if self._loaded:
             return
         self._loaded = True
-        for module in self._modules:
-            importlib.import_module(module)
-        for entry in entry_points(group=f"imbpipe.{self._group}"):
+        package = importlib.import_module(self._package)
+        for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
+            importlib.import_module(f"{self._package}.{module}")
+        for entry in entry_points(group=self._package):
             self.add(entry.name)(entry.load())

@@ -9,11 +9,7 @@ from numpy.typing import NDArray
 from imbpipe.registry import Registry
 from imbpipe.types import Labels, Task
 
-DATASETS: Registry = Registry(
-    "data set",
-    group="datasets",
-    modules=("imbpipe.datasets.sample", "imbpipe.datasets.planet", "imbpipe.datasets.ade20k"),
-)
+DATASETS: Registry = Registry("data set", package="imbpipe.datasets")
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 

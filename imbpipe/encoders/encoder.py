@@ -11,11 +11,7 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-ENCODERS: Registry = Registry(
-    "encoder",
-    group="encoders",
-    modules=("imbpipe.encoders.open_clip", "imbpipe.encoders.torchvision", "imbpipe.encoders.timm"),
-)
+ENCODERS: Registry = Registry("encoder", package="imbpipe.encoders")
 
 
 @dataclass(frozen=True)

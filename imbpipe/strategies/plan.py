@@ -79,7 +79,7 @@ def _check_rows(phase: Phase, n: int, rows: int) -> None:
     drawn = n if phase.rows is None else len(phase.rows)
     if drawn == 0:
         raise PlanError("the plan draws no row", "Lower the threshold or give it more training rows")
-    if phase.rows is not None and not (0 <= phase.rows.min() and phase.rows.max() < rows):
+    if phase.rows is not None and not (phase.rows.min() >= 0 and phase.rows.max() < rows):
         raise PlanError(f"the plan draws a row outside 0 to {rows - 1}")
     if phase.probability is not None:
         p = phase.probability
