@@ -22,6 +22,7 @@ class Dataset:
     ids: n unique ids. images: n paths (checked to exist only when encoded).
     labels: (n, c) bool. class_names: c names, in the order of the columns.
     official: (n,) TRAIN, VALIDATION or TEST where the owner publishes a division, else None.
+    notes: what was left out while reading, in words; for the user's eyes.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Dataset:
     class_names: tuple[str, ...]
     task: Task
     official: NDArray[np.int8] | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
