@@ -1,0 +1,42 @@
+# The front door: `make help` lists what there is.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+FIGURES ?= figures
+
+.DEFAULT_GOAL := help
+.PHONY: help all test check bench lock clean setup
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(READY) ## make the virtual environment, every package checked by its hash
+
+all: $(READY) ## encode, train and draw every figure of the paper into figures/
+	$(BIN)/imbpipe compare experiments/paper.toml
+	$(BIN)/imbpipe figures experiments/paper.toml --out $(FIGURES)
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+check: $(READY) ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY) ## measure every claim of speed beside its peers
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+lock: $(READY) ## pin every package and its hash anew (needs uv)
+	uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-header --quiet --output-file requirements.txt
+
+clean: ## remove the environment and what was drawn; features and runs stay
+	rm -rf $(VENV) $(FIGURES) .mypy_cache .pytest_cache .ruff_cache .hypothesis

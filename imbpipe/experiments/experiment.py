@@ -1,0 +1,106 @@
+"""An experiment file: what to compare, on what, how often."""
+
+import itertools
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from imbpipe.errors import ResultsError, UsageError
+from imbpipe.experiments.setting import BASELINE, Setting
+from imbpipe.heads.run import HeadConfig, Protocol
+
+Alternatives = tuple[str, ...]
+"""Names of which the first that is at hand is taken."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One strategy of an experiment. datasets: names it is for; empty: all."""
+
+    setting: Setting
+    datasets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """datasets, encoders: each a name or a list of alternatives. seeds: how many, from 0.
+
+    split, split_seed: see `make_split`. beta: see `Grid`.
+    """
+
+    datasets: tuple[Alternatives, ...]
+    encoders: tuple[Alternatives, ...]
+    entries: tuple[Entry, ...]
+    seeds: int = 5
+    split: str = "stratified"
+    split_seed: int = 0
+    beta: float = 2.0
+    protocol: Protocol = field(default_factory=Protocol)
+
+    def settings(self, dataset: str) -> tuple[Setting, ...]:
+        """What is compared on `dataset`, the baseline first, nothing twice."""
+        chosen = [entry.setting for entry in self.entries if not entry.datasets or dataset in entry.datasets]
+        return tuple(dict.fromkeys([BASELINE, *chosen]))
+
+
+def read_experiment(path: Path) -> Experiment:
+    """Read a TOML file such as `experiments/paper.toml`.
+
+    Raises ResultsError: the file cannot be read; UsageError: a key, strategy or value that is not known.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ResultsError(f"no experiment file {path}", "Name one, for example experiments/paper.toml") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ResultsError(f"{path}: {error}") from None
+    try:
+        return _experiment(content)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.fact}", error.remedy) from None
+
+
+def _experiment(content: dict[str, Any]) -> Experiment:
+    _only("the experiment", content, {*(f.name for f in fields(Experiment)), "strategies"} - {"entries"})
+    for key in ("datasets", "encoders", "strategies"):
+        if not content.get(key):
+            raise UsageError(f"it names no {key}", f"Add {key} = […]")
+    entries = tuple(entry for table in content.pop("strategies") for entry in _entries(table))
+    protocol = dict(content.pop("protocol", {}))
+    _only("protocol", protocol, {f.name for f in fields(Protocol)})
+    head = protocol.pop("head", {})
+    _only("protocol.head", head, {f.name for f in fields(HeadConfig)})
+    seeds = content.get("seeds", 5)
+    if not isinstance(seeds, int) or seeds < 1:
+        raise UsageError(f"seeds is {seeds!r}", "It is how many, from 1 up")
+    return Experiment(
+        datasets=tuple(map(_alternatives, content.pop("datasets"))),
+        encoders=tuple(map(_alternatives, content.pop("encoders"))),
+        entries=entries,
+        protocol=Protocol(**protocol, head=HeadConfig(**head)),
+        **content,
+    )
+
+
+def _alternatives(name: str | list[str]) -> Alternatives:
+    return (name,) if isinstance(name, str) else tuple(name)
+
+
+def _entries(table: dict[str, Any]) -> Iterator[Entry]:
+    """A parameter that is a list stands for one setting a value."""
+    parameters = dict(table)
+    if "strategy" not in parameters:
+        raise UsageError("an entry of strategies names no strategy", 'Add strategy = "…"')
+    strategy = parameters.pop("strategy")
+    datasets = tuple(parameters.pop("datasets", ()))
+    choices = [value if isinstance(value, list) else [value] for value in parameters.values()]
+    for values in itertools.product(*choices):
+        yield Entry(Setting.of(strategy, **dict(zip(parameters, values, strict=True))), datasets)
+
+
+def _only(where: str, given: dict[str, Any], known: set[str]) -> None:
+    for key in given:
+        if key not in known:
+            raise UsageError(f"{where} has no {key!r}", f"Known: {', '.join(sorted(known))}")

@@ -1,0 +1,176 @@
+"""A grid of runs on one (data set, encoder): what is missing is trained, scored and kept."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imbpipe.datasets.frequency import class_counts, low_frequency
+from imbpipe.datasets.splits import Split
+from imbpipe.experiments.material import Material
+from imbpipe.experiments.results import ResultStore, RunScores, to_logits, to_scores
+from imbpipe.experiments.setting import Setting
+from imbpipe.heads.run import Protocol, Run
+from imbpipe.strategies.strategy import STRATEGIES
+from imbpipe.types import Progress, TrainingSet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from imbpipe.heads.bank import Bank
+
+RESULTS_VERSION = 1
+"""Raised when training or scoring changes its numbers: older runs are then trained again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """settings x seeds on one split of one data set with one encoder's features.
+
+    beta: thresholds maximise the F-beta of each class on the validation images.
+    """
+
+    material: Material
+    split: Split
+    settings: tuple[Setting, ...]
+    seeds: tuple[int, ...]
+    protocol: Protocol = field(default_factory=Protocol)
+    beta: float = 2.0
+
+    @cached_property
+    def cells(self) -> tuple[tuple[Setting, int], ...]:
+        """Every (setting, seed), seed by seed, so that runs that share batches stand together."""
+        return tuple((setting, seed) for seed in self.seeds for setting in self.settings)
+
+    @cached_property
+    def keys(self) -> dict[tuple[Setting, int], str]:
+        """Of every cell, a hash of all that its numbers depend on."""
+        common = {
+            "version": RESULTS_VERSION,
+            "features": self.material.source.digest,
+            "labels": _digest(np.packbits(self.material.dataset.labels), self.material.dataset.class_names),
+            "ids": _digest(np.array([]), self.material.dataset.ids),
+            "split": [_digest(rows) for rows in (self.split.train, self.split.validation, self.split.test)],
+            "protocol": asdict(self.protocol),
+            "beta": self.beta,
+        }
+        return {cell: _key({**common, **asdict(cell[0]), "seed": cell[1]}) for cell in self.cells}
+
+    @property
+    def place(self) -> tuple[str, str]:
+        return self.material.dataset.name, self.material.source.encoder
+
+    def missing(self, store: ResultStore) -> list[tuple[Setting, int]]:
+        """The cells that are still to be trained."""
+        unfinished = set(store.missing(*self.place, self.keys.values()))
+        return [cell for cell in self.cells if self.keys[cell] in unfinished]
+
+    def results(self, store: ResultStore) -> "pd.DataFrame":
+        """A row a (run, class) of the whole grid. Raises ResultsError: a run is not finished."""
+        return store.load(*self.place, self.keys.values())
+
+    def train(self, store: ResultStore, *, device: str = "auto", progress: Progress | None = None) -> int:
+        """Train and keep what is missing; returns the number of runs trained.
+
+        Runs are kept as they finish, so an interrupted grid goes on where it stopped.
+        """
+        from imbpipe.heads.bank import train_heads
+
+        todo = self.missing(store)
+        if not todo:
+            return 0
+        runs = [self._run(setting, seed) for setting, seed in todo]
+        labels = self.material.dataset.labels
+        for bank in train_heads(
+            self.material.features, labels, runs, self.protocol, device=device, progress=progress
+        ):
+            for index, metrics, scores in self._score(bank, [todo[run] for run in bank.runs]):
+                store.save(*self.place, self.keys[todo[index]], metrics, scores)
+        return len(todo)
+
+    def plan_data(self) -> TrainingSet:
+        """What strategies see: the training rows."""
+        dataset = self.material.dataset
+        return TrainingSet(
+            self.material.features[self.split.train],
+            dataset.labels[self.split.train],
+            dataset.class_names,
+            dataset.task,
+        )
+
+    def _run(self, setting: Setting, seed: int) -> Run:
+        rng = np.random.default_rng(seed)
+        plan = STRATEGIES[setting.strategy](self._training, rng, **setting.values)
+        return Run(self.split.train, self.split.validation, plan, seed)
+
+    @cached_property
+    def _training(self) -> TrainingSet:
+        return self.plan_data()
+
+    def _score(
+        self, bank: "Bank", cells: Sequence[tuple[Setting, int]]
+    ) -> Iterator[tuple[int, "pd.DataFrame", RunScores]]:
+        from imbpipe.evaluation.metrics import Scored, evaluate
+        from imbpipe.evaluation.thresholds import best_thresholds
+
+        dataset, split = self.material.dataset, self.split
+        validation, test = (
+            to_scores(to_logits(bank.scores(self.material.features[rows])))
+            for rows in (split.validation, split.test)
+        )
+        thresholds = best_thresholds(dataset.labels[split.validation], validation, beta=self.beta)
+        metrics = evaluate(Scored(test, dataset.labels[split.test], thresholds))
+        for place, (run, (setting, seed)) in enumerate(zip(bank.runs, cells, strict=True)):
+            columns = {name: values[place] for name, values in metrics.items()}
+            scores = RunScores(
+                validation[place],
+                test[place],
+                dataset.labels[split.validation],
+                dataset.labels[split.test],
+                split.validation,
+                split.test,
+                dataset.class_names,
+            )
+            yield run, self._table(setting, seed, thresholds[place], columns), scores
+
+    def _table(self, setting: Setting, seed: int, thresholds: np.ndarray, metrics: dict[str, Any]) -> "pd.DataFrame":
+        import pandas as pd
+
+        dataset, source = self.material.dataset, self.material.source
+        counts = class_counts(dataset.labels[self.split.train])
+        return pd.DataFrame(
+            {
+                "run": self.keys[setting, seed],
+                "dataset": dataset.name,
+                "task": dataset.task,
+                "images": len(dataset),
+                "encoder": source.encoder,
+                "weights": source.spec["weights"],
+                "strategy": setting.strategy,
+                "setting": setting.label,
+                "parameters": setting.parameters,
+                "seed": seed,
+                "split": self.split.name,
+                "class_name": dataset.class_names,
+                "count_all": class_counts(dataset.labels),
+                "count_train": counts,
+                "low_frequency": low_frequency(counts),
+                "positives_test": class_counts(dataset.labels[self.split.test]),
+                "threshold": thresholds,
+                **metrics,
+            }
+        )
+
+
+def _digest(array: np.ndarray, names: Sequence[str] = ()) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(array).tobytes())
+    digest.update(json.dumps([array.shape, list(names)]).encode())
+    return digest.hexdigest()
+
+
+def _key(parts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

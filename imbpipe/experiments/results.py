@@ -1,0 +1,141 @@
+"""Where finished runs are kept, so that none is ever trained twice.
+
+`runs/<dataset>/<encoder>/<key>.parquet` holds a run's metrics, a row a class: the whole folder reads
+with `pandas.read_parquet("cache/runs")`. `scores/<dataset>/<encoder>/<key>.npz` holds its scores, from which any
+other metric can be computed later.
+"""
+
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbpipe.errors import ResultsError
+from imbpipe.types import Labels, Rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class RunScores:
+    """A run's scores on the images that it was not trained on.
+
+    validation, test: (v, c) and (t, c) float32 in (0, 1), kept as float16 logits, which tell scores apart
+    near 0 and near 1 alike. *_labels: the same shapes, bool. *_rows: row numbers in the data set.
+    """
+
+    validation: NDArray[np.float32]
+    test: NDArray[np.float32]
+    validation_labels: Labels
+    test_labels: Labels
+    validation_rows: Rows
+    test_rows: Rows
+    class_names: tuple[str, ...]
+
+
+def to_logits(scores: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Scores in [0, 1] as float16 log-odds, clipped to what float16 and float32 can tell apart."""
+    inner = np.clip(scores.astype(np.float64), 1e-30, 1 - 2**-24)
+    return np.log(inner / (1 - inner)).astype(np.float16)
+
+
+def to_scores(logits: NDArray[np.float16]) -> NDArray[np.float32]:
+    """The inverse of `to_logits`, to float16's precision."""
+    return (1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
+
+
+class ResultStore:
+    """Finished runs under one cache folder.
+
+    A run is finished when its Parquet file exists; it is written last, and whole.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def metrics_path(self, dataset: str, encoder: str, key: str) -> Path:
+        return self.root / "runs" / _folder(dataset) / _folder(encoder) / f"{key}.parquet"
+
+    def scores_path(self, dataset: str, encoder: str, key: str) -> Path:
+        return self.root / "scores" / _folder(dataset) / _folder(encoder) / f"{key}.npz"
+
+    def save(self, dataset: str, encoder: str, key: str, metrics: "pd.DataFrame", scores: RunScores) -> None:
+        """Keep one finished run. Raises ResultsError: the disk refuses."""
+        arrays = {
+            "validation_logits": to_logits(scores.validation),
+            "test_logits": to_logits(scores.test),
+            "validation_labels": scores.validation_labels,
+            "test_labels": scores.test_labels,
+            "validation_rows": scores.validation_rows.astype(np.int32),
+            "test_rows": scores.test_rows.astype(np.int32),
+            "class_names": np.array(scores.class_names),
+        }
+        _write_whole(
+            self.scores_path(dataset, encoder, key), lambda path: _save_arrays(path, arrays)
+        )
+        _write_whole(self.metrics_path(dataset, encoder, key), metrics.to_parquet)
+
+    def missing(self, dataset: str, encoder: str, keys: Iterable[str]) -> list[str]:
+        """The keys of runs that are not finished."""
+        return [key for key in keys if not self.metrics_path(dataset, encoder, key).exists()]
+
+    def load(self, dataset: str, encoder: str, keys: Iterable[str]) -> "pd.DataFrame":
+        """The metrics of finished runs, a row a (run, class). Raises ResultsError: one cannot be read."""
+        import pandas as pd
+
+        tables = []
+        for key in keys:
+            path = self.metrics_path(dataset, encoder, key)
+            try:
+                tables.append(pd.read_parquet(path))
+            except FileNotFoundError:
+                raise ResultsError(f"no finished run {key} in {path.parent}", "Train it first") from None
+            except (OSError, ValueError) as error:
+                raise ResultsError(f"{path}: {error}", "Delete the file and train again") from None
+        return pd.concat(tables, ignore_index=True)
+
+    def scores(self, dataset: str, encoder: str, key: str) -> RunScores:
+        """The scores of one finished run. Raises ResultsError: they are missing or damaged."""
+        path = self.scores_path(dataset, encoder, key)
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                arrays = dict(kept)
+        except (OSError, ValueError, KeyError) as error:
+            raise ResultsError(f"{path}: {error}", "Delete the run's two files and train again") from None
+        return RunScores(
+            validation=to_scores(arrays["validation_logits"]),
+            test=to_scores(arrays["test_logits"]),
+            validation_labels=arrays["validation_labels"],
+            test_labels=arrays["test_labels"],
+            validation_rows=arrays["validation_rows"].astype(np.int64),
+            test_rows=arrays["test_rows"].astype(np.int64),
+            class_names=tuple(arrays["class_names"].tolist()),
+        )
+
+
+def _folder(name: str) -> str:
+    return re.sub(r"[^\w.@-]+", "-", name).strip(".") or "unnamed"
+
+
+def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # the stub takes names for options
+
+
+def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ResultsError(f"{path}: {error.strerror or error}", "Free space and run the same command again") from None
+    finally:
+        temporary.unlink(missing_ok=True)

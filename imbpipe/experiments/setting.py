@@ -1,0 +1,34 @@
+"""A strategy with its parameters: what a row of a table stands for."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from imbpipe.strategies.strategy import parameters_of, read_parameters
+
+
+@dataclass(frozen=True)
+class Setting:
+    """strategy: a registered name. parameters: all of its parameters as JSON, defaults included."""
+
+    strategy: str
+    parameters: str
+
+    @classmethod
+    def of(cls, strategy: str, **given: Any) -> "Setting":
+        """Check and complete what a user wrote. Raises UsageError, UnknownNameError."""
+        return cls(strategy, json.dumps(read_parameters(strategy, given), sort_keys=True))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return json.loads(self.parameters)
+
+    @property
+    def label(self) -> str:
+        """What differs from the defaults: "factor=3.0, per=label"; empty where nothing does."""
+        known = parameters_of(self.strategy)
+        changed = {name: value for name, value in self.values.items() if value != known[name].default}
+        return ", ".join(f"{name}={value}" for name, value in changed.items())
+
+
+BASELINE = Setting("baseline", "{}")
