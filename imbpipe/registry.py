@@ -4,6 +4,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
@@ -11,6 +12,8 @@ from typing import Generic, TypeVar
 from imbpipe.errors import UnknownNameError
 
 T = TypeVar("T", bound=Callable)
+
+_FACT = re.compile(r"^(\w+): (.+?)(?=^\w+: |\n\n|\Z)", re.MULTILINE | re.DOTALL)
 
 
 class Registry(Generic[T]):
@@ -61,10 +64,12 @@ class Registry(Generic[T]):
         """The first line of the docstring."""
         return (inspect.getdoc(self[name]) or "").partition("\n")[0]
 
-    def source(self, name: str) -> str:
-        """What the docstring's `Source:` paragraph says; empty without one."""
-        _, found, rest = (inspect.getdoc(self[name]) or "").partition("Source:")
-        return " ".join(rest.partition("\n\n")[0].split()) if found else ""
+    def facts(self, name: str) -> dict[str, str]:
+        """What the docstring says under `Source:`, `Terms:` … and of each keyword-only parameter."""
+        thing = self[name]
+        keywords = [p.name for p in inspect.signature(thing).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        found = _FACT.findall(inspect.getdoc(thing) or "")
+        return {key: " ".join(text.split()) for key, text in found if key[0].isupper() or key in keywords}
 
     def _unknown(self, name: str) -> tuple[str, str]:
         close = difflib.get_close_matches(name, self._things, n=1)

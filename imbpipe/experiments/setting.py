@@ -1,9 +1,11 @@
 """A strategy with its parameters: what a row of a table stands for."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from imbpipe.errors import UsageError
 from imbpipe.strategies.strategy import parameters_of, read_parameters
 
 
@@ -32,3 +34,20 @@ class Setting:
 
 
 BASELINE = Setting("baseline", "{}")
+
+
+def read_settings(strategies: Sequence[str], given: Mapping[str, str]) -> tuple[Setting, ...]:
+    """The baseline, then each strategy with those of the parameters that it takes.
+
+    Raises UnknownNameError; UsageError: a parameter that none of the strategies takes.
+    """
+    for parameter in given:
+        if not any(parameter in parameters_of(strategy) for strategy in strategies):
+            raise UsageError(
+                f"none of {', '.join(strategies)} has a parameter {parameter!r}", "See: imbpipe strategies"
+            )
+    chosen = (
+        Setting.of(name, **{key: text for key, text in given.items() if key in parameters_of(name)})
+        for name in strategies
+    )
+    return tuple(dict.fromkeys([BASELINE, *chosen]))

@@ -1,0 +1,46 @@
+"""Encode what the cache does not hold yet."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from imbpipe.datasets.dataset import Dataset
+from imbpipe.encoders.encoder import Encoder
+from imbpipe.types import Progress
+
+if TYPE_CHECKING:
+    from imbpipe.cache.store import FeatureStore
+    from imbpipe.extract.loop import Summary
+
+
+def fill(
+    store: "FeatureStore",
+    dataset: Dataset,
+    encoder: Encoder,
+    *,
+    batch_size: int = 64,
+    dtype: str = "float32",
+    workers: int | None = None,
+    max_bad: float | None = None,
+    rehash: bool = False,
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> "Summary":
+    """Encode the images of `dataset` that have no current features, then pack features.h5.
+
+    What was committed stays when this is stopped or fails; the next call goes on from there.
+    Raises StoreError: another process writes, the disk is full, more than `max_bad` (a share, 0 to 1)
+    of the images cannot be read.
+    """
+    from imbpipe.extract.loop import extract
+    from imbpipe.extract.spec import spec_of
+
+    spec = spec_of(encoder, dtype=dtype)
+    with store.writer(
+        dataset, encoder.name, spec, batch_size=batch_size, rehash=rehash, dtype=dtype
+    ) as sink:
+        summary = extract(
+            encoder, sink, workers=workers, max_bad=max_bad, progress=progress, should_stop=should_stop
+        )
+    if not summary.stopped:
+        store.pack(dataset, encoder.name, spec)
+    return summary

@@ -1,0 +1,83 @@
+"""`imbpipe extract`: encode every image once."""
+
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from imbpipe.cli import options
+from imbpipe.cli.output import bar, print_json, say
+from imbpipe.errors import EXIT_INTERRUPTED, EXIT_QUARANTINED
+
+
+@click.command()
+@options.dataset
+@click.option(
+    "--encoder", default="clip", show_default=True, metavar="NAME",
+    help="See `imbpipe encoders`; also open_clip:MODEL/PRETRAINED, torchvision:NAME, timm:NAME[@SIZE].",
+)  # fmt: skip
+@click.option(
+    "--weights", default="pretrained", show_default=True, metavar="pretrained|random|FILE",
+    help="The official weights, a local .safetensors or .pth file, or seeded random numbers.",
+)  # fmt: skip
+@options.root
+@options.cache
+@options.device
+@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Images encoded together.")
+@click.option(
+    "--dtype", default="float32", show_default=True, type=click.Choice(["float32", "float16"]),
+    help="How features are stored.",
+)  # fmt: skip
+@click.option("--workers", type=click.IntRange(1), help="Decoding threads; default: as the machine has cores.")
+@click.option(
+    "--max-bad", type=float, metavar="SHARE",
+    help="Stop when more than this share (0 to 1) of the images cannot be read; default: set them aside and go on.",
+)  # fmt: skip
+@click.option("--rehash", is_flag=True, help="Trust no modification time: read every image again.")
+@options.label_reading
+@options.as_json
+def extract(
+    dataset: str, encoder: str, weights: str, root: Path | None, cache: Path, device: str,
+    reading: Any, as_json: bool, **how: Any,
+) -> None:  # fmt: skip
+    """Encode every image once with a frozen encoder into one HDF5 file.
+
+    A second call encodes only what is new or changed; an interrupted one goes on where it stopped. Images that
+    cannot be read are set aside, named at the end, and make the exit status 3.
+
+    \b
+      imbpipe extract --encoder resnet18
+      imbpipe extract --encoder clip --dataset planet --root /data
+      imbpipe extract --encoder clip --dataset my/folder --weights ViT-B-32.pt
+    """
+    from imbpipe.cache.fill import fill
+    from imbpipe.cache.store import FeatureStore
+    from imbpipe.datasets.load import load_dataset
+    from imbpipe.encoders.load import load_encoder
+
+    network = load_encoder(encoder, weights=weights, device=device)
+    with bar("drawing", "images") as progress:
+        data = load_dataset(dataset, root=root, options=reading, progress=progress)
+    for note in data.notes:
+        say(note)
+    with bar("encoding", "images") as progress, _stop_flag() as stopped:
+        summary = fill(FeatureStore(cache), data, network, progress=progress, should_stop=stopped, **how)
+    report = {"dataset": data.name, "encoder": network.name, "weights": asdict(network.weights), **asdict(summary)}
+    if as_json:
+        print_json(report)
+    else:
+        click.echo(
+            f"{data.name}, {network.name} ({network.weights.kind} weights): {summary.encoded} images encoded, "
+            f"{len(data) - summary.encoded - len(summary.quarantined)} already there, "
+            f"{len(summary.quarantined)} set aside."
+        )
+    for path, reason in summary.quarantined:
+        say(f"Set aside: {path}: {reason}")
+    if summary.stopped:
+        say("Interrupted. What was encoded is safe; the same command goes on from here.")
+        sys.exit(EXIT_INTERRUPTED)
+    if summary.quarantined:
+        sys.exit(EXIT_QUARANTINED)

@@ -1,0 +1,90 @@
+"""Options that several commands share, and the parameters that strategies bring."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+
+dataset = click.option(
+    "--dataset", default="sample", show_default=True, metavar="NAME|PATH",
+    help="A name (see `imbpipe datasets`), a folder with one subfolder a class, or a CSV or Parquet table.",
+)  # fmt: skip
+root = click.option(
+    "--root", type=click.Path(path_type=Path), metavar="DIR",
+    help="Where named data sets lie; default $IMBPIPE_DATA, else ./data.",
+)  # fmt: skip
+cache = click.option(
+    "--cache", type=click.Path(path_type=Path), default=Path("cache"), show_default=True, metavar="DIR",
+    help="Where features and finished runs are kept.",
+)  # fmt: skip
+device = click.option(
+    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda",
+    help="Where to compute; auto takes a GPU when there is one.",
+)  # fmt: skip
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+split = click.option(
+    "--split", type=click.Choice(["stratified", "random", "official"]), default="stratified", show_default=True,
+    help="60-20-20 stratified over labels, plainly random, or the division that the data set's owners made.",
+)  # fmt: skip
+metric = click.option(
+    "--metric", default="ap", show_default=True, metavar="NAME", help="What to show (see `imbpipe metrics`)."
+)
+
+
+def label_reading(command: Command) -> Command:
+    """How strict to be with label files; gives the command a `ReadOptions` as `reading`."""
+
+    @click.option("--image-column", metavar="NAME", help="Column of a table that names the images.")
+    @click.option("--label-column", metavar="NAME", help="Column of a table that holds the labels.")
+    @click.option(
+        "--empty-tags", type=click.Choice(["error", "negative"]), default="error", show_default=True,
+        help="What an image without any label means: a mistake, or no class present.",
+    )  # fmt: skip
+    @click.option("--allow-missing", is_flag=True, help="Leave out images without labels and labels without images.")
+    def with_reading(
+        image_column: str | None, label_column: str | None, empty_tags: str, allow_missing: bool, **rest: Any
+    ) -> Any:
+        from imbpipe.datasets.options import ReadOptions
+
+        reading = ReadOptions(
+            image_column=image_column,
+            label_column=label_column,
+            empty_tags="negative" if empty_tags == "negative" else "error",
+            allow_missing=allow_missing,
+        )
+        return command(reading=reading, **rest)
+
+    with_reading.__doc__ = command.__doc__
+    with_reading.__name__ = command.__name__
+    return with_reading
+
+
+class StrategyCommand(click.Command):
+    """A command that takes every parameter of every registered strategy as an option of its own."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        from imbpipe.strategies.strategy import STRATEGIES, parameters_of
+
+        takers: dict[str, list[str]] = {}
+        for strategy in STRATEGIES:
+            for name in parameters_of(strategy):
+                takers.setdefault(name, []).append(strategy)
+        own = super().get_params(ctx)
+        options = [
+            click.Option([f"--{name.replace('_', '-')}", f"parameter_{name}"], metavar="VALUE",
+                         help=f"Parameter of {', '.join(strategies)}.")
+            for name, strategies in takers.items()
+        ]  # fmt: skip
+        return [*own[:-1], *options, own[-1]]
+
+
+def strategy_parameters(options: dict[str, Any]) -> dict[str, str]:
+    """The parameters among a StrategyCommand's options that were given, by name."""
+    return {
+        name.removeprefix("parameter_"): value
+        for name, value in options.items()
+        if name.startswith("parameter_") and value is not None
+    }

@@ -1,0 +1,118 @@
+"""`imbpipe train`: heads over cached features, beside the baseline."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from imbpipe.cli import options
+from imbpipe.cli.output import bar, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from imbpipe.experiments.table import Comparison, Estimate
+
+
+@click.command(cls=options.StrategyCommand)
+@click.option(
+    "--strategy", "strategies", multiple=True, default=["baseline"], show_default=True, metavar="NAME",
+    help="See `imbpipe strategies`; may be given several times.",
+)  # fmt: skip
+@options.dataset
+@click.option("--encoder", metavar="NAME", help="Whose features to use; default: those that the cache holds.")
+@options.root
+@options.cache
+@click.option("--seeds", default=5, show_default=True, type=click.IntRange(1), help="Heads of a strategy.")
+@options.split
+@click.option("--split-seed", default=0, show_default=True, type=click.IntRange(0), help="Which random split.")
+@click.option("--epochs", default=20, show_default=True, type=click.IntRange(1), help="Passes over the sampled rows.")
+@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Rows of a step.")
+@click.option(
+    "--learning-rate", default=1e-3, show_default=True, type=click.FloatRange(0, min_open=True), help="Adam's."
+)
+@click.option(
+    "--head", type=click.Choice(["mlp", "linear", "cosine"]), default="mlp", show_default=True,
+    help="The paper's one hidden layer of 128, a linear layer, or cosine similarity.",
+)  # fmt: skip
+@click.option(
+    "--beta", default=2.0, show_default=True, type=click.FloatRange(0, min_open=True),
+    help="A class's threshold maximises F-beta on the validation images.",
+)  # fmt: skip
+@options.metric
+@options.device
+@options.label_reading
+@options.as_json
+def train(
+    strategies: tuple[str, ...], dataset: str, encoder: str | None, root: Path | None, cache: Path, seeds: int,
+    split: str, split_seed: int, beta: float, metric: str, device: str, reading: Any, as_json: bool, **rest: Any,
+) -> None:  # fmt: skip
+    """Train heads over cached features and compare them with the baseline.
+
+    Nothing is encoded here, and no run is trained twice. The table gives the metric's mean over the low-frequency
+    classes (training count at or below the 25th percentile) and over the remaining ones, on test images, with
+    95 % intervals over seeds, and the difference from the baseline with the same seed.
+
+    \b
+      imbpipe train --strategy undersample
+      imbpipe train --strategy upweight --factor 5 --per label --seeds 10
+      imbpipe train --strategy oversample --dataset planet --encoder clip --threshold 30000
+    """
+    from imbpipe.cache.store import FeatureStore
+    from imbpipe.datasets.labels import rare_class_notes
+    from imbpipe.datasets.load import load_dataset
+    from imbpipe.datasets.splits import make_split
+    from imbpipe.evaluation.metrics import METRICS
+    from imbpipe.experiments.choose import features_of
+    from imbpipe.experiments.grid import Grid
+    from imbpipe.experiments.material import gather
+    from imbpipe.experiments.results import ResultStore
+    from imbpipe.experiments.setting import read_settings
+    from imbpipe.experiments.table import compare_with_baseline
+    from imbpipe.heads.run import HeadConfig, Protocol
+
+    _ = METRICS[metric]
+    settings = read_settings(strategies, options.strategy_parameters(rest))
+    store = FeatureStore(cache)
+    data = load_dataset(dataset, root=root, options=replace(reading, images_needed=False))
+    features = features_of(data, encoder, store)
+    store.check_fresh(data, features)
+    material = gather(data, features)
+    for note in [*data.notes, *rare_class_notes(material.dataset)]:
+        say(note)
+    protocol = Protocol(HeadConfig(rest["head"]), rest["epochs"], rest["batch_size"], rest["learning_rate"])
+    grid = Grid(
+        material, make_split(material.dataset, split_seed, kind=split), settings, tuple(range(seeds)), protocol, beta
+    )
+    results = ResultStore(cache)
+    with bar("training", "heads") as progress:
+        grid.train(results, device=device, progress=progress)
+    rows = compare_with_baseline(grid.results(results), metric)
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    click.echo(
+        f"{data.name} ({len(material.dataset)} images), {features.encoder} ({features.spec['weights']} weights), "
+        f"{seeds} seeds, split {grid.split.name}; {metric}: {METRICS.summary(metric)}"
+    )
+    print_table(*comparison_table(rows))
+    click.echo(f"Every class and metric: pandas.read_parquet('{results.metrics_path(*grid.place, '').parent}')")
+
+
+def comparison_table(rows: list["Comparison"]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows for the terminal."""
+    columns = ["strategy", "classes", "mean", "95 % interval", "against baseline", "95 % interval"]
+    return columns, [
+        [
+            f"{row.strategy} {f'({row.setting})' if row.setting else ''}".strip(),
+            f"{row.classes} {row.group}",
+            *_cells(row.value, ""),
+            *(("", "") if row.difference is None else _cells(row.difference, "+")),
+        ]
+        for row in rows
+    ]
+
+
+def _cells(estimate: "Estimate", sign: str) -> tuple[str, str]:
+    if estimate.low != estimate.low:
+        return f"{estimate.mean:{sign}.3f}", "(one seed)"
+    return f"{estimate.mean:{sign}.3f}", f"[{estimate.low:{sign}.3f}, {estimate.high:{sign}.3f}]"

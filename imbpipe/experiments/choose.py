@@ -1,0 +1,71 @@
+"""Of several names, the first that is at hand; every other is told why not."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from imbpipe.cache.store import Entry, FeatureStore
+from imbpipe.datasets.dataset import Dataset
+from imbpipe.datasets.load import load_dataset
+from imbpipe.datasets.options import ReadOptions
+from imbpipe.encoders.encoder import Encoder
+from imbpipe.errors import DatasetError, ResultsError, WeightsError
+from imbpipe.types import FeatureSet
+
+Say = Callable[[str], None]
+
+
+def choose_dataset(
+    alternatives: Sequence[str], root: Path | None, *, say: Say, images_needed: bool = True
+) -> Dataset:
+    """The first data set that can be read. Raises DatasetError: the last one cannot either."""
+    for name in alternatives[:-1]:
+        try:
+            return load_dataset(name, root=root, options=ReadOptions(images_needed=images_needed))
+        except DatasetError as error:
+            say(f"Going on without {name}: {error.fact}.")
+    return load_dataset(alternatives[-1], root=root, options=ReadOptions(images_needed=images_needed))
+
+
+def choose_encoder(alternatives: Sequence[str], *, device: str, say: Say) -> Encoder | None:
+    """The first encoder whose weights can be had; None where none can."""
+    from imbpipe.encoders.load import load_encoder
+
+    for name in alternatives:
+        try:
+            return load_encoder(name, device=device)
+        except WeightsError as error:
+            say(f"Going on without {name}: {error.fact}.")
+    return None
+
+
+def choose_features(alternatives: Sequence[str], dataset: Dataset, store: FeatureStore) -> FeatureSet | None:
+    """The features of the first encoder that encoded the whole data set; None where none did.
+
+    Features by random weights stand in for nothing and are passed over.
+    """
+    complete = {entry.encoder for entry in _complete(dataset, store) if entry.weights != "random"}
+    for name in alternatives:
+        if name in complete:
+            return store.load(dataset=dataset.name, encoder=name)
+    return None
+
+
+def features_of(dataset: Dataset, encoder: str | None, store: FeatureStore) -> FeatureSet:
+    """The features by `encoder`, or where none is named by the one that encoded the data set.
+
+    With several, `clip` goes before `resnet18` before others by name.
+    Raises StoreError, ResultsError: there are none, with the command that makes them.
+    """
+    if encoder is not None:
+        return store.load(dataset=dataset.name, encoder=encoder)
+    known = {entry.encoder for entry in _complete(dataset, store)}
+    if not known:
+        raise ResultsError(
+            f"no features of {dataset.name!r} in {store.root}", f"Run: imbpipe extract --dataset {dataset.name}"
+        )
+    first = [name for name in ("clip", "resnet18") if name in known] or sorted(known)
+    return store.load(dataset=dataset.name, encoder=first[0])
+
+
+def _complete(dataset: Dataset, store: FeatureStore) -> list[Entry]:
+    return [entry for entry in store.entries() if entry.dataset == dataset.name and entry.complete]
