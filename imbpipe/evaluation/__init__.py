@@ -1,0 +1,1 @@
+"""Metrics of every head and class, thresholds, means over groups of classes, intervals over runs."""
