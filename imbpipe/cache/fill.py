@@ -35,9 +35,7 @@ def fill(
     from imbpipe.extract.spec import spec_of
 
     spec = spec_of(encoder, dtype=dtype)
-    with store.writer(
-        dataset, encoder.name, spec, batch_size=batch_size, rehash=rehash, dtype=dtype
-    ) as sink:
+    with store.writer(dataset, encoder.name, spec, batch_size=batch_size, rehash=rehash) as sink:
         summary = extract(
             encoder, sink, workers=workers, max_bad=max_bad, progress=progress, should_stop=should_stop
         )

@@ -1,0 +1,134 @@
+"""An append-only file of checksummed records: what a worker has encoded so far.
+
+A record is a header of 40 bytes and a payload, little-endian:
+
+    magic "IMBJ" | version u8 | kind u8 | 0 u16 | key 8 bytes | sequence u32 | rows u32 | length u64
+    | CRC-32 of the payload u32 | CRC-32 of the header before it u32
+
+The first record is of kind SESSION; its payload is JSON. ROWS: the columns of `row_type`, one after another,
+then the features (rows, dim). QUARANTINE: JSON.
+"""
+
+import mmap
+import struct
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAGIC = b"IMBJ"
+VERSION = 1
+SESSION, ROWS, QUARANTINE = 0, 1, 2
+HEADER = struct.Struct("<4sBBH8sIIQI")
+CRC = struct.Struct("<I")
+HEADER_BYTES = HEADER.size + CRC.size
+ID_BYTES = DIGEST_BYTES = 16
+STAMP_BYTES = 16
+ROW_BYTES = ID_BYTES + DIGEST_BYTES + STAMP_BYTES
+"""Of a row beside its features: 16 bytes each of the SHA-256 of id and image; size and mtime."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One valid record. offset, length: of its payload in the file."""
+
+    kind: int
+    sequence: int
+    rows: int
+    offset: int
+    length: int
+
+
+@dataclass
+class Scan:
+    """What is valid in a journal.
+
+    end: offset behind the last valid record. size: of the file; more than `end` is a torn tail.
+    damaged: (start, end) of stretches that are followed by a valid record; no crash leaves such.
+    foreign: the file begins with a record of another key.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    end: int = 0
+    size: int = 0
+    damaged: list[tuple[int, int]] = field(default_factory=list)
+    foreign: bool = False
+
+
+def pack_record(
+    kind: int, key: bytes, sequence: int, payload: list[bytes | memoryview], rows: int = 0
+) -> list[bytes | memoryview]:
+    """The buffers of a record, header first. key: the first 8 bytes of the spec's key."""
+    crc = 0
+    for part in payload:
+        crc = zlib.crc32(part, crc)
+    length = sum(len(part) for part in payload)
+    header = HEADER.pack(MAGIC, VERSION, kind, 0, key, sequence, rows, length, crc)
+    return [header + CRC.pack(zlib.crc32(header)), *payload]
+
+
+def pack_rows(
+    ids: NDArray[np.uint8],
+    digests: NDArray[np.uint8],
+    stamps: NDArray[np.int64],
+    features: NDArray[np.floating],
+) -> list[bytes | memoryview]:
+    """The payload of a ROWS record: (b, 16), (b, 16), (b, 2), (b, d) as columns."""
+    return [np.ascontiguousarray(part).data.cast("B") for part in (ids, digests, stamps, features)]
+
+
+def scan(path: Path, key: bytes, *, payloads: bool = True) -> Scan:
+    """Find the valid records of the journal at `path`.
+
+    payloads: also check the CRC of each payload; without, only headers are looked at.
+    Raises OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        if size == 0:
+            return Scan()
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _scan(data, size, key, payloads)
+
+
+def _scan(data: mmap.mmap, size: int, key: bytes, payloads: bool) -> Scan:
+    result = Scan(size=size)
+    offset = 0
+    while True:
+        record = _record_at(data, offset, size, key, payloads)
+        last = result.records[-1].sequence if result.records else -1
+        if record is not None and record.sequence > last:
+            if offset != result.end:
+                result.damaged.append((result.end, offset))
+            result.records.append(record)
+            offset = result.end = record.offset + record.length
+            continue
+        offset = data.find(MAGIC, offset + 1)
+        if offset < 0:
+            break
+    result.foreign = not result.records and _foreign(data, size, key)
+    return result
+
+
+def _record_at(data: mmap.mmap, offset: int, size: int, key: bytes, payloads: bool) -> Record | None:
+    header = data[offset : offset + HEADER_BYTES]
+    if len(header) < HEADER_BYTES or CRC.unpack_from(header, HEADER.size)[0] != zlib.crc32(
+        header[: HEADER.size]
+    ):
+        return None
+    magic, version, kind, _, owner, sequence, rows, length, crc = HEADER.unpack_from(header)
+    start = offset + HEADER_BYTES
+    if magic != MAGIC or version != VERSION or owner != key or start + length > size:
+        return None
+    if payloads:
+        with memoryview(data) as whole, whole[start : start + length] as payload:
+            if zlib.crc32(payload) != crc:
+                return None
+    return Record(kind, sequence, rows, start, length)
+
+
+def _foreign(data: mmap.mmap, size: int, key: bytes) -> bool:
+    owner = data[8:16]
+    return owner != key and _record_at(data, 0, size, owner, True) is not None
