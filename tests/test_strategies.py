@@ -142,14 +142,20 @@ def test_upweighting_a_label_multiplies_its_own_output_on_every_image(planet_lab
 
 
 def test_a_wrong_name_answers_with_the_right_one():
-    with pytest.raises(UnknownNameError, match=r"no strategy named 'undersampel'. Did you mean 'undersample'\?"):
+    with pytest.raises(
+        UnknownNameError, match=r"no strategy named 'undersampel'\. Did you mean 'undersample'\?"
+    ):
         STRATEGIES["undersampel"]
 
 
 @pytest.mark.parametrize(
     ("strategy", "given_", "message"),
     [
-        ("undersample", {"factor": "3"}, "strategy 'undersample' has no parameter 'factor'. Its parameters: threshold"),
+        (
+            "undersample",
+            {"factor": "3"},
+            "strategy 'undersample' has no parameter 'factor'. Its parameters: threshold",
+        ),
         ("undersample", {"threshold": "many"}, "threshold is a whole number, not 'many'"),
         ("undersample", {"threshold": "2.5"}, "threshold is a whole number, not '2.5'"),
         ("upweight", {"factor": "three"}, "factor is a number, not 'three'"),
@@ -165,7 +171,7 @@ def test_a_wrong_parameter_is_told_what_is_wanted(strategy, given_, message):
 
 @pytest.mark.parametrize("name", ["undersample", "oversample"])
 def test_a_threshold_below_1_is_refused(name):
-    with pytest.raises(UsageError, match="threshold is 0. Thresholds start at 1"):
+    with pytest.raises(UsageError, match=r"threshold is 0\. Thresholds start at 1"):
         drawn(name, training_set(np.eye(3)), threshold=0)
 
 

@@ -9,7 +9,7 @@ import click
 from imbpipe.errors import EXIT_INTERRUPTED, ImbpipeError
 
 COMMANDS = {
-    "extract": "Encode every image once with a frozen encoder.",
+    "extract": "Encode every image once with a frozen encoder into one HDF5 file.",
     "train": "Train heads over cached features and compare with the baseline.",
     "compare": "Run a whole experiment file: encode, train, tabulate.",
     "figures": "Draw the paper's figures from finished runs.",
@@ -48,7 +48,9 @@ class Commands(click.Group):
             sys.exit(EXIT_INTERRUPTED)
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.command(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="imbpipe")
 def main() -> None:
     """Which way of handling class imbalance helps on your images, and on which classes?

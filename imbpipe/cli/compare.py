@@ -18,7 +18,9 @@ from imbpipe.cli.train import comparison_table
 @options.metric
 @options.device
 @options.as_json
-def compare(experiment: Path, root: Path | None, cache: Path, metric: str, device: str, as_json: bool) -> None:
+def compare(
+    experiment: Path, root: Path | None, cache: Path, metric: str, device: str, as_json: bool
+) -> None:
     """Run a whole experiment file: encode what is missing, train what is missing, tabulate.
 
     Where the file lists several data sets or encoders in the place of one, the first that is at hand is taken and

@@ -2,6 +2,8 @@
 
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,26 @@ import click
 from imbpipe.cli import options
 from imbpipe.cli.output import bar, print_json, say
 from imbpipe.errors import EXIT_INTERRUPTED, EXIT_QUARANTINED
+
+
+@contextmanager
+def stop_flag() -> Iterator[Callable[[], bool]]:
+    """True once SIGTERM, SIGUSR1 or Ctrl-C has come; a second Ctrl-C ends the program at once."""
+    received: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if received and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {
+        number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+    }
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @click.command()
@@ -26,12 +48,16 @@ from imbpipe.errors import EXIT_INTERRUPTED, EXIT_QUARANTINED
 @options.root
 @options.cache
 @options.device
-@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Images encoded together.")
+@click.option(
+    "--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Images encoded together."
+)
 @click.option(
     "--dtype", default="float32", show_default=True, type=click.Choice(["float32", "float16"]),
     help="How features are stored.",
 )  # fmt: skip
-@click.option("--workers", type=click.IntRange(1), help="Decoding threads; default: as the machine has cores.")
+@click.option(
+    "--workers", type=click.IntRange(1), help="Decoding threads; default: as the machine has cores."
+)
 @click.option(
     "--max-bad", type=float, metavar="SHARE",
     help="Stop when more than this share (0 to 1) of the images cannot be read; default: set them aside and go on.",
@@ -63,9 +89,14 @@ def extract(
         data = load_dataset(dataset, root=root, options=reading, progress=progress)
     for note in data.notes:
         say(note)
-    with bar("encoding", "images") as progress, _stop_flag() as stopped:
+    with bar("encoding", "images") as progress, stop_flag() as stopped:
         summary = fill(FeatureStore(cache), data, network, progress=progress, should_stop=stopped, **how)
-    report = {"dataset": data.name, "encoder": network.name, "weights": asdict(network.weights), **asdict(summary)}
+    report = {
+        "dataset": data.name,
+        "encoder": network.name,
+        "weights": asdict(network.weights),
+        **asdict(summary),
+    }
     if as_json:
         print_json(report)
     else:

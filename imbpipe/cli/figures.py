@@ -1,16 +1,21 @@
 """`imbpipe figures`: the paper's figures from finished runs."""
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from imbpipe.cli import options
 from imbpipe.cli.output import print_json, say
+from imbpipe.errors import EXIT_INPUT
 
 
 @click.command()
 @click.argument("experiment", type=click.Path(path_type=Path), default=Path("experiments/paper.toml"))
-@click.option("--figure", "wanted", multiple=True, metavar="N", help="Only this one (1 to 12); may be repeated.")
+@click.option(
+    "--figure", "wanted", multiple=True, metavar="N", help="Only this one (1 to 12); may be repeated."
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("figures"), show_default=True, metavar="DIR",
     help="Where to put each figure as PNG, SVG and PDF.",
@@ -20,7 +25,13 @@ from imbpipe.cli.output import print_json, say
 @options.metric
 @options.as_json
 def figures(
-    experiment: Path, wanted: tuple[str, ...], out: Path, root: Path | None, cache: Path, metric: str, as_json: bool
+    experiment: Path,
+    wanted: tuple[str, ...],
+    out: Path,
+    root: Path | None,
+    cache: Path,
+    metric: str,
+    as_json: bool,
 ) -> None:
     """Draw the paper's figures from finished runs.
 
@@ -30,11 +41,25 @@ def figures(
       imbpipe figures
       imbpipe figures --figure 6 --metric recall
     """
+    from imbpipe.cache.store import FeatureStore
+    from imbpipe.evaluation.metrics import METRICS
     from imbpipe.experiments.experiment import read_experiment
+    from imbpipe.experiments.results import ResultStore
     from imbpipe.figures.draw import draw
-    from imbpipe.figures.gather import gather_inputs
+    from imbpipe.figures.figure import FIGURES, names
+    from imbpipe.figures.gather import Sources
 
-    plan = read_experiment(experiment)
-    drawn = draw(wanted, gather_inputs(plan, wanted, cache, root, metric, say=say), out)
+    _ = METRICS[metric]
+    sources = Sources(read_experiment(experiment), FeatureStore(cache), ResultStore(cache), root, metric)
+    report: list[dict[str, Any]] = []
+    for name in wanted or names():
+        [(_, drawn)] = draw([name], sources.inputs(name, say=say), out)
+        report.append({"figure": name, "files": [] if isinstance(drawn, str) else drawn})
+        if isinstance(drawn, str):
+            say(f"Figure {name} was not drawn: {drawn}")
+        elif not as_json:
+            click.echo(f"{drawn[0]}  {FIGURES.summary(name)}")
     if as_json:
-        print_json([{"figure": name, "files": files} for name, files in drawn])
+        print_json(report)
+    if not all(entry["files"] for entry in report):
+        sys.exit(EXIT_INPUT)

@@ -14,9 +14,7 @@ from imbpipe.registry import Registry
 def _listing(registry: Callable[[], Registry[Any]], title: str) -> Callable[[bool], None]:
     def show(as_json: bool) -> None:
         things = registry()
-        entries = [
-            {"name": name, "summary": things.summary(name), **things.facts(name)} for name in things
-        ]
+        entries = [{"name": name, "summary": things.summary(name), **things.facts(name)} for name in things]
         if as_json:
             print_json(entries)
             return

@@ -1,6 +1,7 @@
 """Options that several commands share, and the parameters that strategies bring."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,10 @@ def label_reading(command: Command) -> Command:
         "--empty-tags", type=click.Choice(["error", "negative"]), default="error", show_default=True,
         help="What an image without any label means: a mistake, or no class present.",
     )  # fmt: skip
-    @click.option("--allow-missing", is_flag=True, help="Leave out images without labels and labels without images.")
+    @click.option(
+        "--allow-missing", is_flag=True, help="Leave out images without labels and labels without images."
+    )
+    @wraps(command)
     def with_reading(
         image_column: str | None, label_column: str | None, empty_tags: str, allow_missing: bool, **rest: Any
     ) -> Any:
@@ -57,8 +61,6 @@ def label_reading(command: Command) -> Command:
         )
         return command(reading=reading, **rest)
 
-    with_reading.__doc__ = command.__doc__
-    with_reading.__name__ = command.__name__
     return with_reading
 
 
@@ -75,7 +77,7 @@ class StrategyCommand(click.Command):
         own = super().get_params(ctx)
         options = [
             click.Option([f"--{name.replace('_', '-')}", f"parameter_{name}"], metavar="VALUE",
-                         help=f"Parameter of {', '.join(strategies)}.")
+                         help=f"{', '.join(strategies)}: {STRATEGIES.facts(strategies[0])[name]}")
             for name, strategies in takers.items()
         ]  # fmt: skip
         return [*own[:-1], *options, own[-1]]

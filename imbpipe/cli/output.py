@@ -51,7 +51,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Left-aligned words, right-aligned numbers, one line a row."""
     texts = [list(map(show, row)) for row in [columns, *rows]]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    right = [all(row[i][:1] in "+-−.0123456789[" or not row[i] for row in texts[1:]) for i in range(len(columns))]
+    right = [
+        all(row[i][:1] in "+-−.0123456789[" or not row[i] for row in texts[1:]) for i in range(len(columns))
+    ]
     for row in texts:
         cells = (
             cell.rjust(width) if to_right else cell.ljust(width)

@@ -20,15 +20,28 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @options.dataset
 @click.option("--encoder", metavar="NAME", help="Whose features to use; default: those that the cache holds.")
+@click.option(
+    "--key",
+    metavar="HEX",
+    help="Which of several sets of features by one encoder (see `imbpipe cache list`).",
+)
 @options.root
 @options.cache
 @click.option("--seeds", default=5, show_default=True, type=click.IntRange(1), help="Heads of a strategy.")
 @options.split
-@click.option("--split-seed", default=0, show_default=True, type=click.IntRange(0), help="Which random split.")
-@click.option("--epochs", default=20, show_default=True, type=click.IntRange(1), help="Passes over the sampled rows.")
+@click.option(
+    "--split-seed", default=0, show_default=True, type=click.IntRange(0), help="Which random split."
+)
+@click.option(
+    "--epochs", default=20, show_default=True, type=click.IntRange(1), help="Passes over the sampled rows."
+)
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Rows of a step.")
 @click.option(
-    "--learning-rate", default=1e-3, show_default=True, type=click.FloatRange(0, min_open=True), help="Adam's."
+    "--learning-rate",
+    default=1e-3,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Adam's.",
 )
 @click.option(
     "--head", type=click.Choice(["mlp", "linear", "cosine"]), default="mlp", show_default=True,
@@ -43,7 +56,7 @@ if TYPE_CHECKING:
 @options.label_reading
 @options.as_json
 def train(
-    strategies: tuple[str, ...], dataset: str, encoder: str | None, root: Path | None, cache: Path, seeds: int,
+    strategies: tuple[str, ...], dataset: str, encoder: str | None, key: str | None, root: Path | None, cache: Path, seeds: int,
     split: str, split_seed: int, beta: float, metric: str, device: str, reading: Any, as_json: bool, **rest: Any,
 ) -> None:  # fmt: skip
     """Train heads over cached features and compare them with the baseline.
@@ -74,14 +87,19 @@ def train(
     settings = read_settings(strategies, options.strategy_parameters(rest))
     store = FeatureStore(cache)
     data = load_dataset(dataset, root=root, options=replace(reading, images_needed=False))
-    features = features_of(data, encoder, store)
+    features = features_of(data, encoder, key, store)
     store.check_fresh(data, features)
     material = gather(data, features)
     for note in [*data.notes, *rare_class_notes(material.dataset)]:
         say(note)
     protocol = Protocol(HeadConfig(rest["head"]), rest["epochs"], rest["batch_size"], rest["learning_rate"])
     grid = Grid(
-        material, make_split(material.dataset, split_seed, kind=split), settings, tuple(range(seeds)), protocol, beta
+        material,
+        make_split(material.dataset, split_seed, kind=split),
+        settings,
+        tuple(range(seeds)),
+        protocol,
+        beta,
     )
     results = ResultStore(cache)
     with bar("training", "heads") as progress:
@@ -95,7 +113,9 @@ def train(
         f"{seeds} seeds, split {grid.split.name}; {metric}: {METRICS.summary(metric)}"
     )
     print_table(*comparison_table(rows))
-    click.echo(f"Every class and metric: pandas.read_parquet('{results.metrics_path(*grid.place, '').parent}')")
+    click.echo(
+        f"Every class and metric: pandas.read_parquet('{results.metrics_path(*grid.place, '').parent}')"
+    )
 
 
 def comparison_table(rows: list["Comparison"]) -> tuple[list[str], list[list[str]]]:

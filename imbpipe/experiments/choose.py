@@ -43,28 +43,30 @@ def choose_features(alternatives: Sequence[str], dataset: Dataset, store: Featur
 
     Features by random weights stand in for nothing and are passed over.
     """
-    complete = {entry.encoder for entry in _complete(dataset, store) if entry.weights != "random"}
     for name in alternatives:
-        if name in complete:
-            return store.load(dataset=dataset.name, encoder=name)
+        for entry in _complete(dataset, store):
+            if entry.encoder == name and entry.weights != "random":
+                return store.load(dataset.name, name, key=entry.key)
     return None
 
 
-def features_of(dataset: Dataset, encoder: str | None, store: FeatureStore) -> FeatureSet:
+def features_of(dataset: Dataset, encoder: str | None, key: str | None, store: FeatureStore) -> FeatureSet:
     """The features by `encoder`, or where none is named by the one that encoded the data set.
 
-    With several, `clip` goes before `resnet18` before others by name.
+    With several encoders, `clip` goes before `resnet18` before others by name. key: which of several sets
+    of features by one encoder.
     Raises StoreError, ResultsError: there are none, with the command that makes them.
     """
     if encoder is not None:
-        return store.load(dataset=dataset.name, encoder=encoder)
+        return store.load(dataset.name, encoder, key=key)
     known = {entry.encoder for entry in _complete(dataset, store)}
     if not known:
         raise ResultsError(
-            f"no features of {dataset.name!r} in {store.root}", f"Run: imbpipe extract --dataset {dataset.name}"
+            f"no features of {dataset.name!r} in {store.root}",
+            f"Run: imbpipe extract --dataset {dataset.name}",
         )
     first = [name for name in ("clip", "resnet18") if name in known] or sorted(known)
-    return store.load(dataset=dataset.name, encoder=first[0])
+    return store.load(dataset.name, first[0], key=key)
 
 
 def _complete(dataset: Dataset, store: FeatureStore) -> list[Entry]:

@@ -53,7 +53,9 @@ def read_experiment(path: Path) -> Experiment:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ResultsError(f"no experiment file {path}", "Name one, for example experiments/paper.toml") from None
+        raise ResultsError(
+            f"no experiment file {path}", "Name one, for example experiments/paper.toml"
+        ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ResultsError(f"{path}: {error}") from None
     try:

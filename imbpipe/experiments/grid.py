@@ -137,7 +137,9 @@ class Grid:
             )
             yield run, self._table(setting, seed, thresholds[place], columns), scores
 
-    def _table(self, setting: Setting, seed: int, thresholds: np.ndarray, metrics: dict[str, Any]) -> "pd.DataFrame":
+    def _table(
+        self, setting: Setting, seed: int, thresholds: np.ndarray, metrics: dict[str, Any]
+    ) -> "pd.DataFrame":
         import pandas as pd
 
         dataset, source = self.material.dataset, self.material.source

@@ -77,9 +77,7 @@ class ResultStore:
             "test_rows": scores.test_rows.astype(np.int32),
             "class_names": np.array(scores.class_names),
         }
-        _write_whole(
-            self.scores_path(dataset, encoder, key), lambda path: _save_arrays(path, arrays)
-        )
+        _write_whole(self.scores_path(dataset, encoder, key), lambda path: _save_arrays(path, arrays))
         _write_whole(self.metrics_path(dataset, encoder, key), metrics.to_parquet)
 
     def missing(self, dataset: str, encoder: str, keys: Iterable[str]) -> list[str]:
@@ -136,6 +134,8 @@ def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
         write(temporary)
         os.replace(temporary, path)
     except OSError as error:
-        raise ResultsError(f"{path}: {error.strerror or error}", "Free space and run the same command again") from None
+        raise ResultsError(
+            f"{path}: {error.strerror or error}", "Free space and run the same command again"
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)

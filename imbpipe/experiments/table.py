@@ -52,7 +52,10 @@ def compare_with_baseline(results: "pd.DataFrame", metric: str) -> list[Comparis
 
 def _group(results: "pd.DataFrame", metric: str, group: str, low: bool) -> list[Comparison]:
     part = results[results["low_frequency"] == low]
-    part = part[part.groupby("class_name")[metric].transform("count") == part.groupby("class_name")[metric].transform("size")]
+    part = part[
+        part.groupby("class_name")[metric].transform("count")
+        == part.groupby("class_name")[metric].transform("size")
+    ]
     runs = {
         setting: Runs(values.to_numpy(), tuple(values.index.get_level_values("seed")))
         for setting, values in part.groupby(["strategy", "setting", "seed"], sort=False)[metric]

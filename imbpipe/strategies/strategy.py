@@ -45,7 +45,7 @@ def read_parameters(strategy: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _convert(strategy: str, parameter: inspect.Parameter, value: Any) -> Any:
-    wanted = [kind for kind in get_args(parameter.annotation) or (parameter.annotation,)]
+    wanted = get_args(parameter.annotation) or (parameter.annotation,)
     if value is None and type(None) in wanted:
         return None
     for kind in wanted:
@@ -59,7 +59,9 @@ def _convert(strategy: str, parameter: inspect.Parameter, value: Any) -> Any:
             if not isinstance(value, float) or converted == value:
                 return converted
     words = " or ".join(
-        repr(kind) if isinstance(kind, str) else {int: "a whole number", float: "a number"}.get(kind, str(kind))
+        repr(kind)
+        if isinstance(kind, str)
+        else {int: "a whole number", float: "a number"}.get(kind, str(kind))
         for kind in wanted
         if kind is not type(None)
     )

@@ -1,0 +1,85 @@
+"""What figures are drawn from, out of an experiment's data sets and finished runs."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from imbpipe.cache.store import FeatureStore
+from imbpipe.datasets.dataset import Dataset
+from imbpipe.datasets.splits import make_split
+from imbpipe.experiments.choose import Say, choose_dataset, choose_features
+from imbpipe.experiments.compare import grid_of
+from imbpipe.experiments.experiment import Experiment
+from imbpipe.experiments.results import ResultStore
+from imbpipe.figures.figure import FigureInputs, Resampled, needs_of
+from imbpipe.strategies.strategy import STRATEGIES
+from imbpipe.types import Task, TrainingSet
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the material of figures lies. root: of the named data sets."""
+
+    experiment: Experiment
+    store: FeatureStore
+    results: ResultStore
+    root: Path | None
+    metric: str
+
+    def inputs(self, name: str, *, say: Say) -> FigureInputs:
+        """What figure `name` needs and no more.
+
+        Figures that show labels alone take the first data set whose label file is there, images or not.
+        Raises ResultsError: a run of the experiment is not finished; DatasetError.
+        """
+        needs = needs_of(name)
+        sets = self._datasets(needs.roles, images=bool(needs.images or needs.runs), say=say)
+        multi, single = sets.get("multi-label"), sets.get("single-label")
+        inputs = FigureInputs(multi, single, metric=self.metric)
+        if not needs.runs:
+            return replace(inputs, **self._resampled(multi)) if multi is not None else inputs
+        return self._with_results(inputs, list(sets.values()), needs.encoders)
+
+    def _datasets(self, roles: tuple[Task, ...], *, images: bool, say: Say) -> dict[Task, Dataset]:
+        chosen: dict[Task, Dataset] = {}
+        for names in self.experiment.datasets:
+            labels = choose_dataset(names, self.root, say=_silent, images_needed=False)
+            if labels.task in roles and labels.task not in chosen:
+                chosen[labels.task] = choose_dataset(names, self.root, say=say) if images else labels
+        return chosen
+
+    def _resampled(self, dataset: Dataset) -> dict[str, Resampled]:
+        """The training images of the experiment's split as its resampling strategies draw them."""
+        split = make_split(dataset, self.experiment.split_seed, kind=self.experiment.split)
+        labels = dataset.labels[split.train]
+        data = TrainingSet(np.empty((len(labels), 0), np.float32), labels, dataset.class_names, dataset.task)
+        drawn = {}
+        for setting in self.experiment.settings(dataset.name):
+            if setting.strategy in ("undersample", "oversample"):
+                plan = STRATEGIES[setting.strategy](data, np.random.default_rng(0), **setting.values)
+                rows = plan.phases[0].rows
+                assert rows is not None
+                drawn[f"{setting.strategy}d"] = Resampled(labels, rows, setting.label)
+        return drawn
+
+    def _with_results(self, inputs: FigureInputs, sets: list[Dataset], panels: int) -> FigureInputs:
+        import pandas as pd
+
+        tables, encoders = [], []
+        for alternatives in self.experiment.encoders:
+            found = [choose_features(alternatives, dataset, self.store) for dataset in sets]
+            encoders.append(next((features.encoder for features in found if features), alternatives[0]))
+            tables += [
+                grid_of(self.experiment, dataset, features).results(self.results)
+                for dataset, features in zip(sets, found, strict=True)
+                if features
+            ]
+        results = pd.concat(tables, ignore_index=True) if tables else None
+        if panels == 1 and results is not None:
+            encoders = [name for name in encoders if (results["encoder"] == name).any()]
+        return replace(inputs, results=results, encoders=tuple(encoders))
+
+
+def _silent(message: str) -> None:
+    """For a first look at the labels; the choice is told when the images are asked for."""
