@@ -1,0 +1,1 @@
+"""Figures: counts, images and results in, one page-wide figure each out."""
