@@ -1,0 +1,37 @@
+"""A data set by its name or its path."""
+
+import os
+from pathlib import Path
+
+from imbpipe.datasets.dataset import DATASETS, Dataset
+from imbpipe.datasets.folder import read_folder
+from imbpipe.datasets.options import STRICT, ReadOptions
+from imbpipe.datasets.tabular import SUFFIXES, read_tabular
+from imbpipe.errors import DatasetError, UnknownNameError
+
+KINDS = f"a folder with one subfolder a class, or a {', '.join(SUFFIXES)} file"
+
+
+def load_dataset(name_or_path: str, *, root: Path | None = None, options: ReadOptions = STRICT) -> Dataset:
+    """Read the labels of a data set and find its images; no image is opened.
+
+    name_or_path: a registered name, else a path to a folder (see `read_folder`) or a table (see
+        `read_tabular`); "./planet" is always a path.
+    root: where registered data sets lie; None: $IMBPIPE_DATA, else ./data.
+    Raises DatasetError: what is wrong in which row of which file. UnknownNameError: neither name nor path.
+    """
+    if name_or_path in DATASETS:
+        return DATASETS[name_or_path](root or Path(os.environ.get("IMBPIPE_DATA") or "data"), options)
+    path = Path(name_or_path)
+    if path.is_dir():
+        return read_folder(path, options)
+    if path.suffix.lower() in SUFFIXES:
+        return read_tabular(path, options)
+    if path.exists():
+        raise DatasetError(f"cannot read labels from {path}", f"A data set is {KINDS}")
+    if path.name != name_or_path:
+        raise DatasetError(f"there is no folder or file {path}", f"A data set is a name, {KINDS}")
+    try:
+        return DATASETS[name_or_path](root, options)
+    except UnknownNameError as error:
+        raise UnknownNameError(error.fact, f"{error.remedy}; or a path: {KINDS}") from None

@@ -1,0 +1,60 @@
+"""A Parquet file as a table of text."""
+
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from imbpipe.datasets.table import Table
+from imbpipe.datasets.text import require_file
+from imbpipe.errors import DatasetError
+
+LIST = "\x1f"
+"""Ends each item of a list that stands in one cell."""
+
+
+def read_parquet(path: Path) -> Table:
+    """Cells as text; an absent value is an empty cell, a list its items, each followed by `LIST`.
+
+    Columns that hold anything else (pixels, structures) are left out.
+    Raises DatasetError: no such file, not Parquet, no row.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    require_file(path)
+    try:
+        data = parquet.read_table(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DatasetError(f"cannot read {path} as Parquet: {reason}", "Write the file again") from None
+    if data.num_rows == 0:
+        raise DatasetError(
+            f"{path} has columns ({', '.join(data.column_names)}) and no row", "Add a row an image"
+        )
+    names = [field.name for field in data.schema if _is_text(field.type)]
+    columns = [[_text(value) for value in data.column(name).to_pylist()] for name in names]
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    return Table(path, tuple(names), rows, list(range(1, len(rows) + 1)), unit="row")
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    if types.is_dictionary(kind) or types.is_list(kind) or types.is_large_list(kind):
+        return _is_text(kind.value_type)
+    tests = (
+        types.is_string,
+        types.is_large_string,
+        types.is_integer,
+        types.is_floating,
+        types.is_boolean,
+        types.is_null,
+    )
+    return any(test(kind) for test in tests)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return "".join(f"{_text(item)}{LIST}" for item in value)
+    absent = value is None or value != value  # NaN
+    return "" if absent else unicodedata.normalize("NFC", str(value))

@@ -1,0 +1,102 @@
+"""A table that names images and their labels, beside the images."""
+
+from pathlib import Path
+
+import numpy as np
+
+from imbpipe.datasets.cells import separator_of
+from imbpipe.datasets.dataset import Dataset
+from imbpipe.datasets.images import check_ids, find_images
+from imbpipe.datasets.labels import encode_tags, task_of
+from imbpipe.datasets.options import ReadOptions
+from imbpipe.datasets.parquet import read_parquet
+from imbpipe.datasets.table import Table, read_delimited
+from imbpipe.errors import DatasetError
+from imbpipe.types import Labels
+
+SUFFIXES = (".csv", ".tsv", ".parquet")
+
+IMAGE_COLUMNS = (
+    "image", "image_name", "image_path", "image_id", "filename", "file_name", "filepath", "file", "path",
+    "img", "id",
+)  # fmt: skip
+LABEL_COLUMNS = (
+    "label", "labels", "tag", "tags", "class", "classes", "class_name", "category", "categories", "target",
+)  # fmt: skip
+
+_BITS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
+
+
+def read_tabular(path: Path, options: ReadOptions) -> Dataset:
+    """One row an image: a column of names, relative to the table's folder, and labels.
+
+    Labels are one column, with one label a cell or several (see `separator_of`), or one column of 0 and 1
+    for each class: all the columns that have a name, beside the image's. Single-label where every row
+    has exactly one.
+
+    Raises DatasetError: see `read_delimited`, `read_parquet`, `encode_tags`, `find_images`; no column that
+    is known to name images or labels.
+    """
+    table = read_parquet(path) if path.suffix.lower() == ".parquet" else read_delimited(path)
+    image_column = options.image_column or _usual(table, IMAGE_COLUMNS)
+    if image_column is None:
+        raise _no_column(table, "the images", "--image-column", IMAGE_COLUMNS)
+    ids = table.column(image_column, "--image-column")
+    check_ids(ids, table.place)
+    labels, names = _labels(table, image_column, options)
+    if len(names) < 2 and labels.all():
+        raise DatasetError(
+            f"{path} names one class only: {', '.join(names)}", "There has to be one to tell it from"
+        )
+    found = find_images(path.parent, ids, table.place, options)
+    kept = labels[found.rows]
+    name = path.resolve().stem
+    return Dataset(
+        name,
+        tuple(ids[row] for row in found.rows),
+        found.images,
+        kept,
+        names,
+        task_of(kept),
+        notes=found.notes,
+    )
+
+
+def _labels(table: Table, image_column: str, options: ReadOptions) -> tuple[Labels, tuple[str, ...]]:
+    column = options.label_column or _usual(table, LABEL_COLUMNS)
+    if column is None:
+        return _columns_of_bits(table, image_column)
+    cells = table.column(column, "--label-column")
+    separator = options.label_separator
+    if separator is None:
+        separator = separator_of(cells, column, str(table.path))
+    return encode_tags(cells, separator, table.place, options)
+
+
+def _columns_of_bits(table: Table, image_column: str) -> tuple[Labels, tuple[str, ...]]:
+    names = tuple(name for name in table.columns if name and name != image_column)
+    if not names:
+        raise _no_column(table, "the labels", "--label-column", LABEL_COLUMNS)
+    columns = []
+    for name in names:
+        cells = [cell.lower() for cell in table.column(name, "--label-column")]
+        wrong = next((row for row, cell in enumerate(cells) if cell not in _BITS), None)
+        if wrong is not None:
+            raise DatasetError(
+                f"{table.place(wrong)}: {cells[wrong]!r} in column {name!r}, and no column is known to hold labels",
+                f"Pass --label-column NAME ({', '.join(table.columns)}), or leave only columns of 0 and 1",
+            )
+        columns.append([_BITS[cell] for cell in cells])
+    return np.array(columns, bool).T, names
+
+
+def _usual(table: Table, usual: tuple[str, ...]) -> str | None:
+    by_name = {name.casefold(): name for name in table.columns}
+    return next((by_name[name] for name in usual if name in by_name), None)
+
+
+def _no_column(table: Table, holding: str, option: str, usual: tuple[str, ...]) -> DatasetError:
+    return DatasetError(
+        f"{table.path} has no column known to name {holding}, only {', '.join(map(repr, table.columns))}",
+        f"Pass {option} NAME, or call it {usual[0]!r}",
+    )
