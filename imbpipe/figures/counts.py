@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.frequency import class_counts, low_frequency
 from imbpipe.errors import DatasetError
-from imbpipe.experiments.setting import Setting
 from imbpipe.figures.figure import FigureInputs, Needs, Resampled, figure
 from imbpipe.figures.page import BLUE, SKY, VERMILLION, page
 from imbpipe.figures.text import dataset_phrase, shorten
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
-
-UNDERSAMPLE, OVERSAMPLE = Setting.of("undersample", threshold=200), Setting.of("oversample", threshold=30_000)
 
 BAR = 0.2
 MOST = 150
@@ -46,11 +43,10 @@ def single_label_counts(inputs: FigureInputs) -> "Figure":
     return _counts(_given(inputs.single, "single-label"))
 
 
-@figure("5", Needs(roles=("multi-label",), runs=(UNDERSAMPLE, OVERSAMPLE)))
+@figure("5", Needs(roles=("multi-label",), resampled=True))
 def resampled_counts(inputs: FigureInputs) -> "Figure":
     """Label counts of one epoch of the multi-label set after undersampling (a) and oversampling (b).
 
-    Needs the plans of the two strategies, not trained runs.
     Source: Panigrahi & Zhu (2023), Fig. 5a and 5b.
     """
     dataset = _given(inputs.multi, "multi-label")
@@ -147,7 +143,7 @@ def _bars(
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.set_xlim(0, max(1, counts.max()) * 1.22)
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10], integer=True))
     axes.set_xlabel(unit)
     axes.tick_params(axis="y", length=0)
 

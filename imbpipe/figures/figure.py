@@ -26,12 +26,14 @@ class Needs:
     runs: what it shows the results of, with the paper's parameters; on a data set that stands in for
         the paper's, a strategy's defaults do as well.
     encoders: how many of the encoders it shows, counted from the first.
+    resampled: whether it counts the rows that resampling plans draw; no run is trained for it.
     images: whether it opens image files.
     """
 
     roles: tuple[Task, ...] = ()
     runs: tuple[Setting, ...] = ()
     encoders: int = 0
+    resampled: bool = False
     images: bool = False
 
 

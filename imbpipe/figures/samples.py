@@ -1,14 +1,15 @@
 """Figure 4: some images of each data set with their labels."""
 
 import textwrap
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.frequency import class_counts
-from imbpipe.errors import DatasetError
+from imbpipe.errors import DatasetError, ImageError
+from imbpipe.extract.decode import decode, read_bytes
 from imbpipe.figures.figure import FigureInputs, Needs, figure
 from imbpipe.figures.page import WIDTH, page
 from imbpipe.figures.text import dataset_phrase, shorten
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 ROWS, COLUMNS = 2, 4
 SIDE = 256
 """Pixels of a square."""
+
+TRIES = 5
+"""Unreadable images of a class before the figure gives up."""
 
 HEADING, CAPTION = 0.3, 0.42
 HEIGHT = HEADING + ROWS * (WIDTH / COLUMNS + CAPTION)
@@ -37,8 +41,8 @@ def sample_images(inputs: FigureInputs) -> "Figure":
     if not given:
         raise DatasetError("no data set was given", "Name one with --dataset")
     footer = [
-        "Each picture is the first image of its data set that carries one of the classes, from the most "
-        "frequent class to the rarest in even steps; cut to its middle square, all of its labels below it.",
+        "Each picture is the first readable image of its data set that carries one of the classes, from the "
+        "most frequent class to the rarest in even steps; cut to its middle square, its labels below it.",
         *(f"Data: {dataset_phrase(dataset)}." for dataset in given),
         *(["One panel only: one data set was given."] if len(given) < 2 else []),
     ]
@@ -49,9 +53,9 @@ def sample_images(inputs: FigureInputs) -> "Figure":
 
 
 def _sheet(subfigure: "SubFigure", dataset: Dataset) -> None:
-    for place, row in enumerate(sample_rows(dataset, ROWS * COLUMNS)):
+    for place, (row, picture) in enumerate(samples(dataset, ROWS * COLUMNS).items()):
         axes = subfigure.add_axes(_place(place))
-        axes.imshow(_square(dataset.images[row]))
+        axes.imshow(picture)
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
         _caption(
@@ -67,29 +71,32 @@ def _place(number: int) -> tuple[float, float, float, float]:
     return (column + 0.04) / COLUMNS, 1 - (top + 0.92 * pitch) / HEIGHT, 0.92 / COLUMNS, 0.92 * pitch / HEIGHT
 
 
-def sample_rows(dataset: Dataset, most: int) -> list[int]:
-    """Rows of up to `most` different images: the first of each class, classes in even steps of frequency."""
+def samples(dataset: Dataset, most: int) -> "dict[int, Image]":
+    """Up to `most` different images by row: the first of each class, classes in even steps of frequency.
+
+    Raises ImageError: the first few images of a class cannot be read.
+    """
     counts = class_counts(dataset.labels)
     order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
     steps = np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).round().astype(int))
-    rows: list[int] = []
+    chosen: dict[int, Image] = {}
     for column in order[steps]:
-        candidates = dataset.labels[:, column].copy()
-        candidates[rows] = False
-        rows += np.flatnonzero(candidates)[:1].tolist()
-    return rows
+        rows = [row for row in np.flatnonzero(dataset.labels[:, column]).tolist() if row not in chosen]
+        chosen |= _first_readable(dataset, rows[:TRIES])
+    return chosen
 
 
-def _square(path: Path) -> "Image":
-    from PIL import Image, ImageOps
+def _first_readable(dataset: Dataset, rows: Sequence[int]) -> "dict[int, Image]":
+    from PIL import ImageOps
 
-    try:
-        with Image.open(path) as image:
-            return ImageOps.fit(image.convert("RGB"), (SIDE, SIDE))
-    except (OSError, Image.DecompressionBombError) as error:
-        raise DatasetError(
-            f"{path}: cannot be shown: {error}", "Give --root the folder that holds the images"
-        ) from None
+    for row in rows:
+        path = dataset.images[row]
+        try:
+            return {row: ImageOps.fit(decode(read_bytes(path)), (SIDE, SIDE))}
+        except ImageError as error:
+            if row == rows[-1]:
+                raise ImageError(f"{path}: {error.fact}", "Say with --root where the images lie") from None
+    return {}
 
 
 def _caption(axes: "Axes", labels: list[str]) -> None:
