@@ -11,6 +11,9 @@ from pathlib import Path
 
 from imbpipe.errors import StoreError
 
+sync_data = getattr(os, "fdatasync", os.fsync)
+"""Make what was written to an open file durable, and its length."""
+
 RERUN = "Free space and run the same command again"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -30,7 +33,7 @@ def disk_error(error: OSError, path: Path, safe: str = "") -> StoreError:
     if error.errno in FULL:
         return StoreError(f"the disk is full at {path}{kept}", RERUN)
     return StoreError(
-        f"cannot write {path}: {error.strerror}{kept}", "Mend that and run the same command again"
+        f"cannot use {path}: {error.strerror}{kept}", "Mend that and run the same command again"
     )
 
 
@@ -91,6 +94,15 @@ def replace_whole(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
 
 
+def reserve(fd: int, size: int) -> None:
+    """Claim room for `size` bytes where the file system can, so that later writes do not fail."""
+    try:
+        os.posix_fallocate(fd, 0, size)
+    except (AttributeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+            raise
+
+
 def try_lock(fd: int) -> bool:
     """Take the file's lock unless somebody else holds it."""
     try:
@@ -123,8 +135,29 @@ def locked(path: Path, patience: float = 60.0) -> Iterator[None]:
             time.sleep(0.02)
 
 
+def is_idle(path: Path) -> bool:
+    """Whether no process holds the lock of the file at `path`."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return try_lock(fd)
+    finally:
+        os.close(fd)
+
+
 def _still_there(fd: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(fd), os.stat(path))
     except FileNotFoundError:
         return False
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Give the finished file `temporary` the name `path`, read-only and durable. Raises OSError."""
+    temporary.chmod(0o444)
+    fd = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.replace(temporary, path)
+    sync_folder(path.parent)

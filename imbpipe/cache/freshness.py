@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from imbpipe.cache.layout import Folder, extract_command
-from imbpipe.cache.plan import NO_FILE, digest_of, read_plan, stamp_of
+from imbpipe.cache.layout import Folder
+from imbpipe.cache.plan import StorePlan, read_plan
+from imbpipe.cache.spec import extract_command
+from imbpipe.cache.stamp import NO_FILE, digest_of, stamp_of
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.errors import StoreError
 from imbpipe.types import FeatureSet
@@ -25,40 +27,43 @@ def check_fresh(root: Path, dataset: Dataset, features: FeatureSet) -> None:
         raise StoreError(
             f"{len(without)} images of {dataset.name!r} have no features (first {without[0]!r})", remedy
         )
-    changed = _changed(Folder.of(root, features.dataset, features.encoder, features.spec), dataset)
+    changed = _changed(_plan(root, features), dataset)
     if changed:
-        raise StoreError(
-            f"{len(changed)} images of {dataset.name!r} changed since then (first {changed[0]!r})",
-            remedy,
-        )
-    _check_labels(dataset, features, row_of, remedy)
+        raise StoreError(f"{len(changed)} images of {dataset.name!r} changed (first {changed[0]!r})", remedy)
+    _check_labels(dataset, features, row_of, f"{remedy} (only labels are written anew)")
 
 
-def _changed(folder: Folder, dataset: Dataset) -> list[str]:
+def _plan(root: Path, features: FeatureSet) -> StorePlan:
+    folder = Folder.of(root, features.dataset, features.encoder, features.spec)
     plan = read_plan(folder.plan)
-    place_of = {} if plan is None else {name: place for place, name in enumerate(plan.ids)}
+    if plan is None:
+        from imbpipe.cache.reader import plan_of_file
+
+        plan = plan_of_file(folder.features)
+    return plan
+
+
+def _changed(plan: StorePlan, dataset: Dataset) -> list[str]:
+    stamps = [tuple(stamp) for stamp in plan.stamps.tolist()]
     changed = []
     for name, image in zip(dataset.ids, dataset.images, strict=True):
-        stamp = stamp_of(image)
-        place = place_of.get(name)
-        if plan is None or place is None or stamp == NO_FILE or stamp == tuple(plan.stamps[place].tolist()):
+        stamp, row = stamp_of(image), plan.place.get(name)
+        if stamp == NO_FILE or row is None:
             continue
-        digest = digest_of(image)
-        if digest is not None and digest != plan.digests[place].tobytes():
+        settled = plan.packed[row] or name in plan.quarantined
+        if not (settled and stamp == stamps[row]) and digest_of(image) != plan.digests[row].tobytes():
             changed.append(name)
     return changed
 
 
 def _check_labels(dataset: Dataset, features: FeatureSet, row_of: dict[str, int], remedy: str) -> None:
     if tuple(dataset.class_names) != features.class_names:
-        raise StoreError(f"the classes of {dataset.name!r} changed since its features were packed", remedy)
-    rows = [place for place, name in enumerate(dataset.ids) if name in row_of]
-    copies = features.labels[[row_of[dataset.ids[place]] for place in rows]]
-    differ = np.flatnonzero((np.asarray(dataset.labels, dtype=bool)[rows] != copies).any(axis=1))
+        raise StoreError(f"the classes of {dataset.name!r} are not those in its features", remedy)
+    places = [place for place, name in enumerate(dataset.ids) if name in row_of]
+    copies = features.labels[[row_of[dataset.ids[place]] for place in places]]
+    differ = np.flatnonzero((np.asarray(dataset.labels, dtype=bool)[places] != copies).any(axis=1))
     if len(differ):
-        first = dataset.ids[rows[differ[0]]]
+        first = dataset.ids[places[differ[0]]]
         raise StoreError(
-            f"the labels of {len(differ)} images of {dataset.name!r} changed since its features were packed "
-            f"(first {first!r})",
-            f"{remedy} (nothing is encoded again)",
+            f"the labels of {len(differ)} images changed since extraction (first {first!r})", remedy
         )

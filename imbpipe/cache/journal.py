@@ -13,10 +13,12 @@ import mmap
 import struct
 import zlib
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from imbpipe.cache.stamp import DIGEST_BYTES
 
 MAGIC = b"IMBJ"
 VERSION = 1
@@ -24,7 +26,7 @@ SESSION, ROWS, QUARANTINE = 0, 1, 2
 HEADER = struct.Struct("<4sBBH8sIIQI")
 CRC = struct.Struct("<I")
 HEADER_BYTES = HEADER.size + CRC.size
-ID_BYTES = DIGEST_BYTES = 16
+ID_BYTES = 16
 STAMP_BYTES = 16
 ROW_BYTES = ID_BYTES + DIGEST_BYTES + STAMP_BYTES
 """Of a row beside its features: 16 bytes each of the SHA-256 of id and image; size and mtime."""
@@ -79,18 +81,17 @@ def pack_rows(
     return [np.ascontiguousarray(part).data.cast("B") for part in (ids, digests, stamps, features)]
 
 
-def scan(path: Path, key: bytes, *, payloads: bool = True) -> Scan:
-    """Find the valid records of the journal at `path`.
+def scan(file: BinaryIO, key: bytes, *, payloads: bool = True) -> Scan:
+    """Find the valid records of a journal of the spec whose key begins with `key` (8 bytes).
 
     payloads: also check the CRC of each payload; without, only headers are looked at.
     Raises OSError: it cannot be read.
     """
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        if size == 0:
-            return Scan()
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _scan(data, size, key, payloads)
+    size = file.seek(0, 2)
+    if size == 0:
+        return Scan()
+    with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as data:
+        return _scan(data, size, key, payloads)
 
 
 def _scan(data: mmap.mmap, size: int, key: bytes, payloads: bool) -> Scan:

@@ -1,4 +1,4 @@
-"""Where things lie, and under which key.
+"""Where things lie.
 
 <root>/<dataset>/<encoder>-<key12>/{SPEC.json, PLAN.json, part-RRRR.jnl, quarantine.jsonl, LOCK, features.h5}
 """
@@ -8,77 +8,32 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from imbpipe.cache import disk
+from imbpipe.cache.spec import Spec, canonical, check_spec, key_of
 from imbpipe.errors import StoreError
 
-DTYPES = {"float32": "<f4", "float16": "<f2"}
 KEY_CHARS = 12
 
 
-def canonical(document: object) -> bytes:
-    """The one spelling of a JSON document: sorted keys, no spaces, ASCII, no NaN."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+def encode_text(text: str) -> bytes:
+    """UTF-8; bytes of a file name that are none stay what they were."""
+    return text.encode("utf-8", "surrogateescape")
 
 
-def key_of(spec: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical spec, hexadecimal."""
-    return hashlib.sha256(canonical(spec)).hexdigest()
-
-
-def check_spec(spec: Mapping[str, Any]) -> None:
-    """Raises StoreError: `dim` is no positive integer, `dtype` none that the store knows."""
-    dim = spec.get("dim")
-    if not isinstance(dim, int) or dim < 1:
-        raise StoreError(f"a spec with dimension {dim!r}", "`dim` is a positive integer")
-    if spec.get("dtype") not in DTYPES:
-        raise StoreError(f"a spec with dtype {spec.get('dtype')!r}", f"Known: {', '.join(DTYPES)}")
+def decode_text(data: bytes) -> str:
+    """The inverse of `encode_text`."""
+    return data.decode("utf-8", "surrogateescape")
 
 
 def slug(name: str) -> str:
     """A folder name for `name`; two names never share one, whatever the file system."""
     safe = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip(".-")[:64]
     return safe if safe == name else f"{safe or 'x'}-{hashlib.sha256(encode_text(name)).hexdigest()[:8]}"
-
-
-def encode_text(text: str) -> bytes:
-    """UTF-8; bytes that were no UTF-8 in a file name stay what they were."""
-    return text.encode("utf-8", "surrogateescape")
-
-
-def decode_text(data: bytes) -> str:
-    """What `encode_text` encoded."""
-    return data.decode("utf-8", "surrogateescape")
-
-
-def extract_command(dataset: str, encoder: str, spec: Mapping[str, Any] | None = None) -> str:
-    """The command that encodes what is missing."""
-    kind = (spec or {}).get("weights")
-    weights = {"random": " --weights random", "file": " --weights FILE"}.get(str(kind), "")
-    dtype = " --dtype float16" if (spec or {}).get("dtype") == "float16" else ""
-    names = f"--dataset {shlex.quote(dataset)} --encoder {shlex.quote(encoder)}"
-    return f"Run: imbpipe extract {names}{weights}{dtype}"
-
-
-def describe_differences(made: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """The fields in which two specs differ, with both values: "preprocessing.size (224, now 336)"."""
-    before, now = _flat(made), _flat(wanted)
-    fields = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    return ", ".join(f"{name} ({before.get(name, 'unset')}, now {now.get(name, 'unset')})" for name in fields)
-
-
-def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in document.items():
-        flat.update(
-            _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-        )
-    return flat
 
 
 @dataclass(frozen=True)
@@ -88,25 +43,45 @@ class Folder:
     path: Path
 
     @classmethod
-    def of(cls, root: Path, dataset: str, encoder: str, spec: Mapping[str, Any]) -> "Folder":
+    def of(cls, root: Path, dataset: str, encoder: str, spec: Spec) -> "Folder":
         """Where the features of `dataset` by `encoder` under `spec` belong."""
         return cls(root / slug(dataset) / f"{slug(encoder)}-{key_of(spec)[:KEY_CHARS]}")
 
+    @classmethod
+    def known(cls, root: Path, dataset: str, encoder: str) -> list["Folder"]:
+        """All that there are of `dataset` by `encoder`, in order of their keys."""
+        pattern = f"{slug(encoder)}-{'[0-9a-f]' * KEY_CHARS}"
+        return [cls(path) for path in sorted((root / slug(dataset)).glob(pattern)) if path.is_dir()]
+
+    @property
+    def key(self) -> str:
+        """The first characters of the key, as the folder is named."""
+        return self.path.name[-KEY_CHARS:]
+
     @property
     def spec(self) -> Path:
+        """The key document."""
         return self.path / "SPEC.json"
 
     @property
     def plan(self) -> Path:
+        """What the folder has to hold."""
         return self.path / "PLAN.json"
 
     @property
     def features(self) -> Path:
+        """The result."""
         return self.path / "features.h5"
 
     @property
     def quarantine(self) -> Path:
+        """The images that could not be read, for people."""
         return self.path / "quarantine.jsonl"
+
+    @property
+    def repair_command(self) -> str:
+        """The remedy for damage in this folder."""
+        return f"Run: imbpipe cache repair {shlex.quote(str(self.path))}"
 
     def part(self, worker: int) -> Path:
         """The journal that worker number `worker` appends to."""
@@ -125,18 +100,20 @@ class Folder:
         return disk.locked(self.path / "LOCK")
 
     def read_spec(self) -> dict[str, Any]:
-        """The spec, checked against the key in the folder's name.
-
-        Raises StoreError: missing, damaged, or of another key.
-        """
-        spec = None
+        """The spec, checked against the folder's key. Raises StoreError: missing or damaged."""
         with contextlib.suppress(OSError, ValueError):
             spec = json.loads(self.spec.read_bytes())
-        if not isinstance(spec, dict) or not self.path.name.endswith(f"-{key_of(spec)[:KEY_CHARS]}"):
-            raise StoreError(f"{self.spec} is missing or damaged", f"Run: imbpipe cache repair {self.path}")
-        return spec
+            if self.fits(spec):
+                return spec
+        raise StoreError(f"{self.spec} is missing or damaged", self.repair_command)
 
-    def write_spec(self, spec: Mapping[str, Any]) -> None:
+    def fits(self, spec: Any) -> bool:
+        """Whether `spec` is what the folder's key stands for."""
+        return isinstance(spec, dict) and key_of(spec).startswith(self.key)
+
+    def write_spec(self, spec: Spec) -> None:
         """Store the key document unless it is there."""
-        if not self.spec.exists() or self.spec.read_bytes() != canonical(spec):
-            disk.replace_whole(self.spec, canonical(spec))
+        check_spec(spec)
+        data = canonical(spec)
+        if not self.spec.exists() or self.spec.read_bytes() != data:
+            disk.replace_whole(self.spec, data)

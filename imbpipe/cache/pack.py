@@ -1,4 +1,4 @@
-"""Make features.h5 from what is stored, in a process of its own: `python -m imbpipe.cache.pack FOLDER`."""
+"""Make features.h5 of what is stored, in a process of its own: `python -m imbpipe.cache.pack FOLDER`."""
 
 import json
 import os
@@ -6,27 +6,26 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import imbpipe
 from imbpipe.cache import disk
-from imbpipe.cache.layout import Folder, canonical, extract_command
-from imbpipe.cache.opening import is_idle, take_stock
-from imbpipe.cache.plan import StorePlan, plan_fields, write_plan
-from imbpipe.cache.sources import PACKED, QUARANTINED, Journals, Sources
+from imbpipe.cache.inventory import QUARANTINED, Inventory, take_stock, without_file
+from imbpipe.cache.journals import read_journals
+from imbpipe.cache.layout import Folder
+from imbpipe.cache.plan import read_plan, write_plan
+from imbpipe.cache.spec import Spec, canonical, extract_command
 from imbpipe.errors import ImbpipeError, StoreError
 
-BLOCK_ROWS = 4096
 REFUSED = 3
 
 
 def pack_in_child(folder: Folder) -> None:
-    """Pack in a child process, so that not even a crash inside HDF5 takes this process along.
+    """Pack in a child process: not even a crash inside HDF5 takes this process along.
 
     Raises StoreError: rows are missing, the disk is full, the child was killed.
     """
@@ -50,152 +49,101 @@ def pack_in_child(folder: Folder) -> None:
 
 
 def pack(folder: Folder) -> None:
-    """Bring features.h5 up to the plan, unless it is; then drop the journals, which nothing needs any more.
+    """Bring features.h5 up to the plan, then drop the journals, which nothing needs any more.
 
-    Raises StoreError: rows are missing, the disk is full.
+    Raises StoreError: rows are missing or damaged, the disk is full.
     """
     with folder.locked():
-        _remove(folder, folder.temporaries())
+        remove(folder, folder.temporaries())
         spec = folder.read_spec()
-        stock = take_stock(folder, spec)
-        if stock is None:
-            raise StoreError(f"{folder.plan} is missing or damaged", "Run: imbpipe extract again")
-        plan, journals, sources = stock.plan, stock.journals, stock.sources
-        _refuse_missing(plan, sources, spec)
-        kept = np.flatnonzero(sources.where != QUARANTINED)
-        if not _current(folder, plan, sources, spec, kept):
-            _publish(folder, plan, journals, sources, spec, kept)
-        known = sources.where != QUARANTINED
-        write_plan(
-            folder.plan,
-            plan_fields(
-                plan, digests=sources.digests, known=known, packed=known, quarantined=sources.quarantined
-            ),
+        stock = _take_stock(folder, spec)
+        kept = np.flatnonzero(stock.where != QUARANTINED)
+        if not _is_current(folder, stock, spec, kept):
+            _publish(folder, stock, spec, kept)
+        _write_quarantine(folder, stock)
+        stored = stock.where != QUARANTINED
+        plan = replace(
+            stock.plan,
+            digests=np.where(stored[:, None], stock.digests, 0).astype(np.uint8),
+            known=stored,
+            packed=stored,
+            published=True,
+            quarantined=stock.quarantined,
         )
-        _write_quarantine(folder, sources)
-        _remove(folder, [path for path in journals.paths if is_idle(path)])
+        write_plan(folder.plan, plan)
+        remove(folder, [path for path in stock.journals.paths if disk.is_idle(path)])
 
 
-def _refuse_missing(plan: StorePlan, sources: Sources, spec: dict[str, Any]) -> None:
+def _take_stock(folder: Folder, spec: Spec) -> Inventory:
+    """What there is to pack. Raises StoreError: not all of it."""
+    plan = read_plan(folder.plan)
+    if plan is None:
+        raise StoreError(f"{folder.plan} is missing or damaged", "Run the extraction again: nothing is lost")
+    if not folder.features.exists():
+        plan = without_file(plan)
+    stock = take_stock(plan, read_journals(folder, spec))
     remedy = extract_command(plan.dataset, plan.encoder, spec)
-    if len(sources.missing):
-        first = plan.ids[sources.missing[0]]
+    if len(stock.missing):
+        first = plan.ids[stock.missing[0]]
         raise StoreError(
-            f"{len(sources.missing)} of {len(plan)} images are not encoded yet (first {first!r})", remedy
+            f"{len(stock.missing)} of {len(plan)} images are not encoded yet (first {first!r})", remedy
         )
-    if len(sources.quarantined) == len(plan):
-        raise StoreError(f"none of the {len(plan)} images of {plan.dataset!r} could be read", remedy)
+    if len(stock.quarantined) == len(plan):
+        reason = stock.quarantined[plan.ids[0]]["reason"]
+        raise StoreError(
+            f"no image of {plan.dataset!r} could be read (first {plan.ids[0]!r}: {reason})", remedy
+        )
+    return stock
 
 
-def _content(plan: StorePlan, sources: Sources, spec: dict[str, Any], kept: NDArray[np.int64]) -> Any:
-    from imbpipe.cache.hdf5 import make_content
-
-    return make_content(
-        dataset=plan.dataset,
-        encoder=plan.encoder,
-        task=plan.task,
-        spec=spec,
-        class_names=plan.class_names,
-        ids=[plan.ids[row] for row in kept],
-        labels=plan.labels[kept],
-        image_digest=sources.digests[kept],
-        quarantined=sources.quarantined,
-    )
-
-
-def _current(
-    folder: Folder, plan: StorePlan, sources: Sources, spec: dict[str, Any], kept: NDArray[np.int64]
-) -> bool:
-    """Whether features.h5 already holds these images with these labels."""
-    from imbpipe.cache.reader import open_checked, read_content
+def _is_current(folder: Folder, stock: Inventory, spec: Spec, kept: NDArray[np.int64]) -> bool:
+    """Whether features.h5 holds these images with these labels, as after a kill right behind publishing."""
+    from imbpipe.cache.hdf5 import same_content
+    from imbpipe.cache.reader import read_content
+    from imbpipe.cache.rows import content_of
 
     if not folder.features.exists():
         return False
     try:
-        with open_checked(folder.features) as file:
-            found, _ = read_content(file, folder.features)
+        return same_content(read_content(folder.features), content_of(stock, spec, kept))
     except StoreError:
         return False
-    wanted = _content(plan, sources, spec, kept)
-    return all(found.texts[name] == text for name, text in wanted.texts.items()) and all(
-        np.array_equal(found.arrays[name], array) for name, array in wanted.arrays.items()
-    )
 
 
-def _publish(
-    folder: Folder,
-    plan: StorePlan,
-    journals: Journals,
-    sources: Sources,
-    spec: dict[str, Any],
-    kept: NDArray[np.int64],
-) -> None:
+def _publish(folder: Folder, stock: Inventory, spec: Spec, kept: NDArray[np.int64]) -> None:
     from imbpipe.cache.hdf5 import write_file
     from imbpipe.cache.reader import read_features
+    from imbpipe.cache.rows import blocks_of, content_of
 
     temporary = folder.features.with_name(f"features.h5.tmp-{uuid.uuid4().hex}")
     try:
         with disk.explained(folder.features, "nothing is lost"):
             digest = write_file(
-                temporary, _content(plan, sources, spec, kept), _blocks(folder, plan, journals, sources, kept)
+                temporary, content_of(stock, spec, kept), blocks_of(folder, stock, spec, kept)
             )
-            if read_features(temporary).digest.encode() != digest:
+            if read_features(temporary).digest != digest:
                 raise StoreError(f"{temporary} does not read back as it was written", "Check the disk")
-            temporary.chmod(0o444)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            os.replace(temporary, folder.features)
-            disk.sync_folder(folder.path)
+            disk.publish(temporary, folder.features)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _blocks(
-    folder: Folder, plan: StorePlan, journals: Journals, sources: Sources, kept: NDArray[np.int64]
-) -> Iterator[NDArray[Any]]:
-    """The features of the kept rows, in order, BLOCK_ROWS at a time."""
-    spec = folder.read_spec()
-    dtype = np.dtype(spec["dtype"]).newbyteorder("<")
-    old, row_in_old = _old_rows(folder, dtype) if (sources.where == PACKED).any() else (np.empty((0, 0)), {})
-    maps = [
-        np.memmap(path, mode="r") if path.stat().st_size else np.empty(0, np.uint8) for path in journals.paths
-    ]
-    width = spec["dim"] * dtype.itemsize
-    for start in range(0, len(kept), BLOCK_ROWS):
-        rows = kept[start : start + BLOCK_ROWS]
-        block = np.empty((len(rows), spec["dim"]), dtype)
-        data = block.view(np.uint8)
-        for place, row in enumerate(rows):
-            source = sources.where[row]
-            if source == PACKED:
-                block[place] = old[row_in_old[plan.ids[row]]]
-            else:
-                offset = journals.offset[source]
-                data[place] = maps[journals.file[source]][offset : offset + width]
-        yield block
-
-
-def _old_rows(folder: Folder, dtype: np.dtype[Any]) -> tuple[NDArray[Any], dict[str, int]]:
-    from imbpipe.cache.reader import read_features
-
-    old = read_features(folder.features)
-    return old.features.astype(dtype), {name: row for row, name in enumerate(old.ids)}
-
-
-def _write_quarantine(folder: Folder, sources: Sources) -> None:
-    lines = [canonical({"id": name, **entry}) for name, entry in sources.quarantined.items()]
+def _write_quarantine(folder: Folder, stock: Inventory) -> None:
+    lines = [canonical({"id": name, **entry}) + b"\n" for name, entry in stock.quarantined.items()]
     if lines:
-        disk.replace_whole(folder.quarantine, b"".join(line + b"\n" for line in lines))
+        disk.replace_whole(folder.quarantine, b"".join(lines))
     else:
-        _remove(folder, [folder.quarantine])
+        remove(folder, [folder.quarantine])
 
 
-def _remove(folder: Folder, paths: list[Path]) -> None:
+def remove(folder: Folder, paths: list[Path]) -> None:
+    """Remove those of `paths` that are there, durably."""
     present = [path for path in paths if path.exists()]
-    for path in present:
-        path.unlink()
-    if present:
-        disk.sync_folder(folder.path)
+    with disk.explained(folder.path):
+        for path in present:
+            path.unlink()
+        if present:
+            disk.sync_folder(folder.path)
 
 
 def _main() -> int:

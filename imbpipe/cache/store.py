@@ -1,14 +1,15 @@
 """The feature store: what the rest of the program calls."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from imbpipe.cache.entries import Entry, list_entries
+from imbpipe.cache.entries import Entry, list_entries, read_entry
 from imbpipe.cache.freshness import check_fresh
-from imbpipe.cache.layout import Folder, check_spec, describe_differences, extract_command, key_of
-from imbpipe.cache.opening import open_writer, refresh
+from imbpipe.cache.layout import KEY_CHARS, Folder
+from imbpipe.cache.opening import open_writer
 from imbpipe.cache.pack import pack_in_child
+from imbpipe.cache.plan import BATCH_SIZE
+from imbpipe.cache.refresh import refresh
+from imbpipe.cache.spec import Spec, check_spec, describe_differences, extract_command, key_of
 from imbpipe.cache.writer import Worker, Writer
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.errors import StoreError
@@ -16,7 +17,7 @@ from imbpipe.types import FeatureSet
 
 
 class FeatureStore:
-    """Features of any number of data sets by any number of encoders under the folder `root`."""
+    """Features of any number of data sets by any number of encoders, under the folder `root`."""
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
@@ -25,74 +26,60 @@ class FeatureStore:
         self,
         dataset: Dataset,
         encoder: str,
-        spec: Mapping[str, Any],
+        spec: Spec,
         *,
-        batch_size: int = 64,
+        batch_size: int = BATCH_SIZE,
         worker: int = 0,
         workers: int = 1,
         rehash: bool = False,
     ) -> Writer:
         """A sink for worker number `worker` of `workers`; its `pending` is what is left to encode.
 
-        spec: everything that changes a number; `dtype` (float32, float16) is how rows of `dim` are stored.
+        spec: everything that changes a number, with `dim` and the `dtype` of stored rows (float32, float16).
         batch_size: the same on every call, or a resumed run may differ in last bits from an unbroken one.
         rehash: read every image again instead of trusting its size and mtime.
         Raises StoreError: another process writes this part, the disk is full.
         """
-        return open_writer(
-            self.root, dataset, encoder, spec, Worker(worker, workers), batch_size=batch_size, rehash=rehash
-        )
+        at = Worker(worker, workers)
+        return open_writer(self.root, dataset, encoder, spec, at, batch_size=batch_size, rehash=rehash)
 
-    def pack(self, dataset: Dataset, encoder: str, spec: Mapping[str, Any]) -> None:
+    def pack(self, dataset: Dataset, encoder: str, spec: Spec) -> None:
         """Publish features.h5 for `dataset` as it is now, labels included; nothing happens if it is current.
 
-        Raises StoreError: images are not encoded yet, the disk is full.
+        Raises StoreError: images are not encoded yet, the disk is full, the packing process was killed.
         """
         check_spec(spec)
         folder = Folder.of(self.root, dataset.name, encoder, spec)
         if not folder.path.is_dir():
-            raise StoreError(
-                f"no features of {dataset.name!r} by {encoder!r} in {self.root}",
-                extract_command(dataset.name, encoder, spec),
-            )
+            raise self._none(dataset.name, encoder, spec)
         with folder.locked():
-            refresh(folder, dataset, encoder, spec)
-        pack_in_child(folder)
+            stock = refresh(folder, dataset, encoder, spec)
+            current = stock.plan.published and not folder.journals()
+        if not current:
+            pack_in_child(folder)
 
     def load(
-        self, dataset: str, encoder: str, *, spec: Mapping[str, Any] | None = None, key: str | None = None
+        self, dataset: str, encoder: str, *, spec: Spec | None = None, key: str | None = None
     ) -> FeatureSet:
         """The features of the data set by the encoder, every row verified.
 
         spec: accept these and no others. key: the first characters of the key, where the encoder's name
-        stands for several specs (random and pretrained weights); without either there must be exactly one.
+        stands for several specs (random and trained weights); without either there must be exactly one.
         Raises StoreError: none, several, incomplete, damaged, or made under another spec (naming the field).
         """
         from imbpipe.cache.reader import read_features
 
-        entry = self.find(dataset, encoder, spec=spec, key=key)
-        if not entry.complete:
-            raise StoreError(
-                f"features of {dataset!r} by {encoder!r} are incomplete: {entry.state}",
-                extract_command(dataset, encoder, entry.spec),
-            )
-        features = read_features(Folder(entry.path).features)
-        _check_owner(features, entry)
+        folder = self._find(dataset, encoder, spec, key)
+        if not folder.features.exists() or folder.journals():
+            entry = read_entry(folder.path)
+            if not entry.complete:
+                raise StoreError(
+                    f"features of {dataset!r} by {encoder!r} are not complete: {entry.state}",
+                    folder.repair_command if entry.problem else extract_command(dataset, encoder, entry.spec),
+                )
+        features = read_features(folder.features)
+        _check_owner(features, folder, dataset, encoder)
         return features
-
-    def find(
-        self, dataset: str, encoder: str, *, spec: Mapping[str, Any] | None = None, key: str | None = None
-    ) -> Entry:
-        """The one entry that `load` would read. Raises StoreError: none, or several."""
-        found = [entry for entry in self.entries() if (entry.dataset, entry.encoder) == (dataset, encoder)]
-        wanted = key_of(spec) if spec is not None else (key or "")
-        fitting = [entry for entry in found if entry.key.startswith(wanted)]
-        if len(fitting) > 1:
-            finished = [entry for entry in fitting if entry.complete]
-            fitting = finished if len(finished) == 1 else fitting
-        if len(fitting) == 1:
-            return fitting[0]
-        raise self._not_one(dataset, encoder, found, fitting, spec)
 
     def entries(self) -> list[Entry]:
         """What there is, in order of data set, encoder and key."""
@@ -102,37 +89,45 @@ class FeatureStore:
         """Raises StoreError: images or labels of `dataset` are not those that `features` were made of."""
         check_fresh(self.root, dataset, features)
 
-    def _not_one(
-        self,
-        dataset: str,
-        encoder: str,
-        found: list[Entry],
-        fitting: list[Entry],
-        spec: Mapping[str, Any] | None,
-    ) -> StoreError:
-        remedy = extract_command(dataset, encoder, spec)
+    def _find(self, dataset: str, encoder: str, spec: Spec | None, key: str | None) -> Folder:
+        known = Folder.known(self.root, dataset, encoder)
+        wanted = key_of(spec) if spec is not None else (key or "")
+        fitting = [folder for folder in known if folder.key.startswith(wanted[:KEY_CHARS])]
+        if len(fitting) > 1:
+            entries = [read_entry(folder.path) for folder in fitting]
+            complete = [entry for entry in entries if entry.complete]
+            if len(complete) != 1:
+                raise _several(dataset, encoder, complete or entries)
+            return Folder(complete[0].path)
         if fitting:
-            keys = ", ".join(
-                f"{entry.key[:12]} ({entry.weights} weights, {entry.dtype}, {entry.state})"
-                for entry in fitting
+            return fitting[0]
+        if known and spec is not None:
+            differences = describe_differences(known[-1].read_spec(), spec)
+            raise StoreError(
+                f"features of {dataset!r} by {encoder!r} were made with other {differences}",
+                extract_command(dataset, encoder, spec),
             )
-            return StoreError(
-                f"{len(fitting)} sets of features of {dataset!r} by {encoder!r} in {self.root}: {keys}",
-                "Name one with --key",
-            )
-        if found and spec is not None:
-            differences = describe_differences(found[-1].spec, spec)
-            return StoreError(
-                f"features of {dataset!r} by {encoder!r} were made with other {differences}", remedy
-            )
-        return StoreError(f"no features of {dataset!r} by {encoder!r} in {self.root}", remedy)
+        raise self._none(dataset, encoder, spec)
+
+    def _none(self, dataset: str, encoder: str, spec: Spec | None) -> StoreError:
+        return StoreError(
+            f"no features of {dataset!r} by {encoder!r} in {self.root}",
+            extract_command(dataset, encoder, spec),
+        )
 
 
-def _check_owner(features: FeatureSet, entry: Entry) -> None:
-    path = Folder(entry.path).features
-    remedy = extract_command(entry.dataset, entry.encoder, entry.spec)
-    if (features.dataset, features.encoder) != (entry.dataset, entry.encoder):
-        raise StoreError(f"{path} holds features of {features.dataset!r} by {features.encoder!r}", remedy)
-    if key_of(features.spec) != entry.key:
-        differences = describe_differences(features.spec, entry.spec)
-        raise StoreError(f"{path} was made with other {differences}", remedy)
+def _several(dataset: str, encoder: str, entries: list[Entry]) -> StoreError:
+    sets = ", ".join(f"{entry.key[:KEY_CHARS]} ({entry.weights} weights, {entry.dtype})" for entry in entries)
+    return StoreError(
+        f"{len(entries)} sets of features of {dataset!r} by {encoder!r}: {sets}",
+        "Say which with --key, or remove one (imbpipe cache list shows them)",
+    )
+
+
+def _check_owner(features: FeatureSet, folder: Folder, dataset: str, encoder: str) -> None:
+    if (features.dataset, features.encoder) != (dataset, encoder) or not folder.fits(features.spec):
+        raise StoreError(
+            f"{folder.features} holds features of {features.dataset!r} by {features.encoder!r} "
+            f"with key {key_of(features.spec)[:KEY_CHARS]}, not those its folder is named after",
+            folder.repair_command,
+        )

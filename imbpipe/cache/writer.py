@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbpipe.cache import disk
-from imbpipe.cache.journal import DIGEST_BYTES, ID_BYTES, QUARANTINE, ROWS, pack_rows
-from imbpipe.cache.layout import DTYPES, Folder, canonical
+from imbpipe.cache.journal import ID_BYTES, QUARANTINE, ROWS, pack_rows
+from imbpipe.cache.layout import Folder
 from imbpipe.cache.part import Part
 from imbpipe.cache.plan import StorePlan
+from imbpipe.cache.spec import DTYPES, Spec, canonical
+from imbpipe.cache.stamp import DIGEST_BYTES
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.errors import StoreError
 from imbpipe.extract.sink import Batch
@@ -43,14 +45,12 @@ class Writer:
     synced in groups by a thread of the writer's own.
     """
 
-    def __init__(
-        self, plan: StorePlan, wanted: NDArray[np.bool_], spec: Mapping[str, Any], worker: Worker
-    ) -> None:
+    def __init__(self, plan: StorePlan, wanted: NDArray[np.bool_], spec: Spec, worker: Worker) -> None:
         self.batch_size = plan.batch_size
         self.pending = _batches(plan, wanted, worker)
         self._plan = plan
         self._dim, self._dtype = spec["dim"], spec["dtype"]
-        self._hashed = np.frombuffer(b"".join(plan.hashed_ids()), np.uint8).reshape(-1, ID_BYTES)
+        self._hashed = np.frombuffer(b"".join(plan.hashed_ids), np.uint8).reshape(-1, ID_BYTES)
         self._part: Part | None = None
         self._state = threading.Condition()
         self._handed = self._committed = self._committed_end = 0
@@ -166,7 +166,7 @@ class Writer:
                 handed, end = self._handed, self._part.end
                 self._waiting, self._asked = 0, False
             try:
-                os.fdatasync(self._part.fd)
+                disk.sync_data(self._part.fd)
             except OSError as error:
                 self._give_up(error)
                 return
@@ -208,9 +208,7 @@ def _batches(plan: StorePlan, wanted: NDArray[np.bool_], worker: Worker) -> tupl
     return tuple(batches)
 
 
-def session_of(
-    dataset: Dataset, encoder: str, spec: Mapping[str, Any], worker: Worker, batch_size: int
-) -> dict[str, Any]:
+def session_of(dataset: Dataset, encoder: str, spec: Spec, worker: Worker, batch_size: int) -> dict[str, Any]:
     """What a journal says of the process that writes it."""
     return {
         "spec": dict(spec),

@@ -1,0 +1,98 @@
+"""What a folder holds of what it has to hold."""
+
+import contextlib
+import os
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbpipe.cache.journals import Journals, read_journals
+from imbpipe.cache.layout import Folder
+from imbpipe.cache.plan import Quarantined, StorePlan, read_plan
+from imbpipe.cache.spec import Spec
+from imbpipe.errors import StoreError
+
+MISSING, PACKED, QUARANTINED = -1, -2, -3
+
+
+@dataclass(frozen=True, eq=False)
+class Inventory:
+    """For each of the plan's n images, where its row is.
+
+    where: (n,) a row number of the journals, PACKED, QUARANTINED or MISSING.
+    digests: (n, 16) of the image behind each stored row.
+    quarantined: id -> {"path", "reason", "sha256"}.
+    """
+
+    plan: StorePlan
+    journals: Journals
+    where: NDArray[np.int64]
+    digests: NDArray[np.uint8]
+    quarantined: Quarantined
+
+    @property
+    def done(self) -> int:
+        """Images whose features are stored."""
+        return int(((self.where >= 0) | (self.where == PACKED)).sum())
+
+    @property
+    def missing(self) -> NDArray[np.int64]:
+        """Row numbers of the images still to be encoded."""
+        return np.flatnonzero(self.where == MISSING)
+
+
+def take_stock(plan: StorePlan, journals: Journals) -> Inventory:
+    """Match rows with images by (id, digest), or by (id, stamp) where the digest is not known yet."""
+    rows = journals.rows
+    place = rows.places(plan.hashed_ids)
+    same_bytes = (rows.digests == plan.digests[place]).all(axis=1)
+    same_stamp = (rows.stamps == plan.stamps[place]).all(axis=1)
+    usable = np.flatnonzero((place >= 0) & np.where(plan.known[place], same_bytes, same_stamp))[::-1]
+    where = np.full(len(plan), MISSING, dtype=np.int64)
+    where[place[usable]] = usable
+    where[plan.packed] = PACKED
+    digests = plan.digests.copy()
+    digests[where >= 0] = rows.digests[where[where >= 0]]
+    quarantined = _quarantined(plan, journals, where)
+    where[[plan.place[name] for name in quarantined]] = QUARANTINED
+    return Inventory(plan, journals, where, digests, quarantined)
+
+
+def _quarantined(plan: StorePlan, journals: Journals, where: NDArray[np.int64]) -> Quarantined:
+    """In the order of the rows, so that it is the same whichever worker came first."""
+    found = dict(plan.quarantined)
+    for entry in journals.refused:
+        row = plan.place.get(entry["id"])
+        if row is not None and plan.stamps[row].tolist() == entry["stamp"]:
+            found[entry["id"]] = {name: entry[name] for name in ("path", "reason", "sha256")}
+    return {name: found[name] for name in plan.ids if name in found and where[plan.place[name]] == MISSING}
+
+
+def stored_inventory(folder: Folder, spec: Spec) -> Inventory | None:
+    """What the folder holds, headers of journals looked at only; None where there is no readable plan.
+
+    Needs no lock: it looks again where a packing process came in between.
+    Raises StoreError: a journal is of another spec, or the folder never stands still.
+    """
+    for _ in range(100):
+        with contextlib.suppress(FileNotFoundError):
+            before = _version(folder)
+            plan = read_plan(folder.plan)
+            journals = read_journals(folder, spec, payloads=False)
+            if _version(folder) == before:
+                return None if plan is None else take_stock(plan, journals)
+    raise StoreError(f"{folder.path} changes all the time", "Try again when nothing writes to it")
+
+
+def _version(folder: Folder) -> tuple[int, int] | None:
+    try:
+        found = os.stat(folder.plan)
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def without_file(plan: StorePlan) -> StorePlan:
+    """`plan` where features.h5 is gone: nothing is packed."""
+    return replace(plan, packed=np.zeros(len(plan), dtype=bool), published=False)

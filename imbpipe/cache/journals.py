@@ -1,0 +1,109 @@
+"""All rows that the journals of a folder hold."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbpipe.cache import disk
+from imbpipe.cache.journal import ID_BYTES, QUARANTINE, ROW_BYTES, ROWS, SESSION, Record, Scan, scan
+from imbpipe.cache.layout import Folder
+from imbpipe.cache.spec import Spec, journal_key, row_bytes
+from imbpipe.cache.stamp import DIGEST_BYTES
+from imbpipe.errors import StoreError
+
+
+@dataclass(frozen=True, eq=False)
+class JournalRows:
+    """m rows in the order they were written.
+
+    ids, digests: (m, 16). stamps: (m, 2). file: (m,) number of the journal.
+    offset: (m,) of the features in it.
+    """
+
+    ids: NDArray[np.uint8]
+    digests: NDArray[np.uint8]
+    stamps: NDArray[np.int64]
+    file: NDArray[np.int64]
+    offset: NDArray[np.int64]
+
+    def places(self, hashed_ids: Sequence[bytes]) -> NDArray[np.int64]:
+        """(m,) which of `hashed_ids` each row is of; -1 where none."""
+        place_of = {name: place for place, name in enumerate(hashed_ids)}
+        data = self.ids.tobytes()
+        names = (data[start : start + ID_BYTES] for start in range(0, len(data), ID_BYTES))
+        return np.fromiter((place_of.get(name, -1) for name in names), np.int64, count=len(self.ids))
+
+
+@dataclass
+class Journals:
+    """paths: of the journals. scans, sessions: of each, what is valid and who wrote it last.
+
+    refused: what the QUARANTINE records say, in order.
+    """
+
+    paths: list[Path] = field(default_factory=list)
+    scans: list[Scan] = field(default_factory=list)
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    rows: JournalRows = field(default_factory=lambda: _joined([]))
+
+
+def read_journals(folder: Folder, spec: Spec, *, payloads: bool = True) -> Journals:
+    """What all journals of the folder hold. payloads: check the CRC of every payload.
+
+    Raises StoreError: a journal is of another spec, or cannot be read.
+    """
+    journals = Journals(folder.journals())
+    rows = []
+    for number, path in enumerate(journals.paths):
+        with disk.explained(path), path.open("rb") as file:
+            found = scan(file, journal_key(spec), payloads=payloads)
+            if found.foreign:
+                raise StoreError(f"{path} was written for another spec", folder.repair_command)
+            journals.scans.append(found)
+            journals.sessions.append({})
+            for record, data in _documents(file.fileno(), found):
+                if record.kind == SESSION:
+                    journals.sessions[-1] = json.loads(data)
+                elif record.kind == QUARANTINE:
+                    journals.refused.append(json.loads(data))
+                elif record.kind == ROWS:
+                    if record.length != record.rows * (ROW_BYTES + row_bytes(spec)):
+                        raise StoreError(f"{path} holds rows of another dimension", folder.repair_command)
+                    rows.append(_columns(data, record, row_bytes(spec), number))
+    journals.rows = _joined(rows)
+    return journals
+
+
+def _documents(fd: int, found: Scan) -> Iterator[tuple[Record, bytes]]:
+    """Each record with its payload, the features left out."""
+    for record in found.records:
+        length = record.rows * ROW_BYTES if record.kind == ROWS else record.length
+        yield record, os.pread(fd, length, record.offset)
+
+
+def _columns(data: bytes, record: Record, width: int, number: int) -> JournalRows:
+    b = record.rows
+    return JournalRows(
+        ids=np.frombuffer(data, np.uint8, b * ID_BYTES).reshape(b, ID_BYTES),
+        digests=np.frombuffer(data, np.uint8, b * DIGEST_BYTES, b * ID_BYTES).reshape(b, DIGEST_BYTES),
+        stamps=np.frombuffer(data, "<i8", b * 2, b * (ID_BYTES + DIGEST_BYTES)).reshape(b, 2),
+        file=np.full(b, number),
+        offset=record.offset + b * ROW_BYTES + width * np.arange(b, dtype=np.int64),
+    )
+
+
+def _joined(parts: list[JournalRows]) -> JournalRows:
+    return JournalRows(
+        ids=np.concatenate([np.empty((0, ID_BYTES), np.uint8), *(part.ids for part in parts)]),
+        digests=np.concatenate([np.empty((0, DIGEST_BYTES), np.uint8), *(part.digests for part in parts)]),
+        stamps=np.concatenate([np.empty((0, 2), np.int64), *(part.stamps for part in parts)]),
+        file=np.concatenate([np.empty(0, np.int64), *(part.file for part in parts)]),
+        offset=np.concatenate([np.empty(0, np.int64), *(part.offset for part in parts)]),
+    )

@@ -1,0 +1,88 @@
+"""What goes into features.h5, gathered from where it lies."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbpipe.cache.hdf5 import BLOCK_ROWS, Content, make_content
+from imbpipe.cache.inventory import PACKED, Inventory
+from imbpipe.cache.layout import Folder, decode_text
+from imbpipe.cache.reader import damaged, read_rows
+from imbpipe.cache.spec import DTYPES, Spec, row_bytes
+
+
+def content_of(stock: Inventory, spec: Spec, kept: NDArray[np.int64]) -> Content:
+    """All but the features of the plan's rows `kept`."""
+    plan = stock.plan
+    return make_content(
+        dataset=plan.dataset,
+        encoder=plan.encoder,
+        task=plan.task,
+        spec=spec,
+        class_names=plan.class_names,
+        ids=[plan.ids[row] for row in kept],
+        labels=plan.labels[kept],
+        image_digest=stock.digests[kept],
+        quarantined=stock.quarantined,
+    )
+
+
+def blocks_of(
+    folder: Folder, stock: Inventory, spec: Spec, kept: NDArray[np.int64]
+) -> Iterator[NDArray[Any]]:
+    """The features of the plan's rows `kept`, BLOCK_ROWS at a time, from journals and the old features.h5.
+
+    Raises StoreError: the old file is damaged or lacks a row.
+    """
+    dtype = np.dtype(DTYPES[spec["dtype"]])
+    width = row_bytes(spec)
+    maps = [np.memmap(path, mode="r") if path.stat().st_size else None for path in stock.journals.paths]
+    old, place_in_old = _old_rows(folder, stock, kept, spec["dim"])
+    for start in range(0, len(kept), BLOCK_ROWS):
+        where = stock.where[kept[start : start + BLOCK_ROWS]]
+        block = np.empty((len(where), spec["dim"]), dtype)
+        packed = where == PACKED
+        block[packed] = old[place_in_old[start : start + BLOCK_ROWS][packed]]
+        _copy_runs(block.view(np.uint8), np.flatnonzero(~packed), where, stock, maps, width)
+        yield block
+
+
+def _old_rows(
+    folder: Folder, stock: Inventory, kept: NDArray[np.int64], dim: int
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The features in the old file, and at which of its rows each of `kept` is found."""
+    place = np.full(len(kept), -1, dtype=np.int64)
+    if not (stock.where == PACKED).any():
+        return np.empty((0, dim)), place
+    content, features = read_rows(folder.features)
+    rows = {decode_text(name): row for row, name in enumerate(content.arrays["ids"].tolist())}
+    for at, row in enumerate(kept):
+        if stock.where[row] == PACKED:
+            place[at] = rows.get(stock.plan.ids[row], -1)
+    packed = np.flatnonzero(stock.where[kept] == PACKED)
+    same = content.arrays["image_digest"][place[packed]] == stock.digests[kept[packed]]
+    if (place[packed] < 0).any() or not same.all():
+        raise damaged(folder.features, "it lacks rows that PLAN.json says it holds")
+    return features, place
+
+
+def _copy_runs(
+    data: NDArray[np.uint8],
+    places: NDArray[np.int64],
+    where: NDArray[np.int64],
+    stock: Inventory,
+    maps: list[Any],
+    width: int,
+) -> None:
+    """Copy rows from journals, those that lie one behind the other at once."""
+    if not len(places):
+        return
+    file, offset = stock.journals.rows.file[where[places]], stock.journals.rows.offset[where[places]]
+    joined = (np.diff(file) == 0) & (np.diff(offset) == width) & (np.diff(places) == 1)
+    starts = np.concatenate([[0], np.flatnonzero(~joined) + 1, [len(places)]])
+    for first, end in itertools.pairwise(starts.tolist()):
+        source = maps[file[first]][offset[first] : offset[first] + (end - first) * width]
+        data[places[first] : places[first] + (end - first)] = source.reshape(-1, width)

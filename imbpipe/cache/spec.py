@@ -1,0 +1,76 @@
+"""The document that says how features were made, and the key that stands for it."""
+
+import hashlib
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from imbpipe.errors import StoreError
+
+Spec = Mapping[str, Any]
+DTYPES = {"float32": "<f4", "float16": "<f2"}
+MOST_BYTES = 60_000
+
+
+def canonical(document: object) -> bytes:
+    """The one spelling of a JSON document: sorted keys, no spaces, ASCII, no NaN."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def key_of(spec: Spec) -> str:
+    """SHA-256 of the canonical spec, hexadecimal."""
+    return hashlib.sha256(canonical(spec)).hexdigest()
+
+
+def journal_key(spec: Spec) -> bytes:
+    """The first eight bytes of the key, which every record of a journal carries."""
+    return bytes.fromhex(key_of(spec))[:8]
+
+
+def row_bytes(spec: Spec) -> int:
+    """Bytes of the features of a row."""
+    return int(spec["dim"]) * np.dtype(DTYPES[spec["dtype"]]).itemsize
+
+
+def check_spec(spec: Spec) -> None:
+    """Raises StoreError: `dim` is no positive integer, `dtype` is unknown, the whole is too long."""
+    dim = spec.get("dim")
+    if not isinstance(dim, int) or dim < 1:
+        raise StoreError(f"a spec with dimension {dim!r}", "`dim` is a positive integer")
+    if spec.get("dtype") not in DTYPES:
+        raise StoreError(f"a spec with dtype {spec.get('dtype')!r}", f"Known: {', '.join(DTYPES)}")
+    if len(canonical(spec)) > MOST_BYTES:
+        raise StoreError(f"a spec of {len(canonical(spec))} bytes", f"At most {MOST_BYTES} fit")
+
+
+def weights_kind(spec: Spec) -> str:
+    """ "random" where the spec's encoder says `random_weights`, else "trained"."""
+    encoder = spec.get("encoder")
+    return "random" if isinstance(encoder, Mapping) and encoder.get("random_weights") else "trained"
+
+
+def describe_differences(made: Spec, wanted: Spec) -> str:
+    """The fields in which two specs differ, with both values: "preprocessing.size (224, now 336)"."""
+    before, now = _flat(made), _flat(wanted)
+    fields = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return ", ".join(f"{name} ({before.get(name, 'unset')}, now {now.get(name, 'unset')})" for name in fields)
+
+
+def _flat(document: Spec, prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in document.items():
+        flat.update(
+            _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+        )
+    return flat
+
+
+def extract_command(dataset: str, encoder: str, spec: Spec | None = None) -> str:
+    """The remedy that encodes what is missing."""
+    names = f"--dataset {shlex.quote(dataset)} --encoder {shlex.quote(encoder)}"
+    weights = " --weights random" if spec and weights_kind(spec) == "random" else ""
+    dtype = " --dtype float16" if spec and spec.get("dtype") == "float16" else ""
+    return f"Run: imbpipe extract {names}{weights}{dtype}"
