@@ -31,12 +31,14 @@ class Encoder(Protocol):
     """A frozen network with its own preprocessing.
 
     name: as the user gives it ("clip"). dim: dimensions of a feature.
-    identity: everything that changes a number (architecture, weights' hash, layer and pooling, every
-        preprocessing field), as JSON values; part of the store's key.
+    device: where it computes, as torch names it ("cpu", "cuda").
+    identity: everything but the parameters that changes a number (library, architecture, layer, every
+        preprocessing field, versions), as JSON values; with `weights.sha256` part of the store's key.
     """
 
     name: str
     dim: int
+    device: str
     weights: Weights
     identity: Mapping[str, Any]
 

@@ -1,0 +1,1 @@
+"""Images in, features out to the store: decoding, batching, the loop."""
