@@ -46,10 +46,12 @@ def check_spec(spec: Spec) -> None:
         raise StoreError(f"a spec of {len(canonical(spec))} bytes", f"At most {MOST_BYTES} fit")
 
 
+_WEIGHTS = {"random": " --weights random", "file": " --weights FILE"}
+
+
 def weights_kind(spec: Spec) -> str:
-    """ "random" where the spec's encoder says `random_weights`, else "trained"."""
-    encoder = spec.get("encoder")
-    return "random" if isinstance(encoder, Mapping) and encoder.get("random_weights") else "trained"
+    """ "pretrained", "file" or "random", as the spec says; "unknown" where it says nothing."""
+    return str(spec.get("weights", "unknown"))
 
 
 def describe_differences(made: Spec, wanted: Spec) -> str:
@@ -71,6 +73,6 @@ def _flat(document: Spec, prefix: str = "") -> dict[str, Any]:
 def extract_command(dataset: str, encoder: str, spec: Spec | None = None) -> str:
     """The remedy that encodes what is missing."""
     names = f"--dataset {shlex.quote(dataset)} --encoder {shlex.quote(encoder)}"
-    weights = " --weights random" if spec and weights_kind(spec) == "random" else ""
+    weights = _WEIGHTS.get(weights_kind(spec), "") if spec else ""
     dtype = " --dtype float16" if spec and spec.get("dtype") == "float16" else ""
     return f"Run: imbpipe extract {names}{weights}{dtype}"
