@@ -149,6 +149,8 @@ def _missing(folder: Path, ids: list[str], of: int, options: ReadOptions) -> lis
     if not ids:
         return []
     fact = f"{len(ids):,} of {of:,} labels have no image in {folder}: {first_five(ids)}"
-    if not options.allow_missing or len(ids) == of:
+    if len(ids) == of:
+        raise DatasetError(fact, "Put the images there, under the names that the labels give them")
+    if not options.allow_missing:
         raise DatasetError(fact, "Put the images there, or pass --allow-missing to leave such labels out")
     return [f"left out: {fact}"]

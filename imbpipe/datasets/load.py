@@ -20,18 +20,21 @@ def load_dataset(name_or_path: str, *, root: Path | None = None, options: ReadOp
     root: where registered data sets lie; None: $IMBPIPE_DATA, else ./data.
     Raises DatasetError: what is wrong in which row of which file. UnknownNameError: neither name nor path.
     """
-    if name_or_path in DATASETS:
-        return DATASETS[name_or_path](root or Path(os.environ.get("IMBPIPE_DATA") or "data"), options)
-    path = Path(name_or_path)
-    if path.is_dir():
+    try:
+        loader = DATASETS[name_or_path]
+    except UnknownNameError as unknown:
+        return _read_path(name_or_path, options, unknown)
+    return loader(root or Path(os.environ.get("IMBPIPE_DATA") or "data"), options)
+
+
+def _read_path(text: str, options: ReadOptions, unknown: UnknownNameError) -> Dataset:
+    path = Path(text)
+    if text and os.path.isdir(path):
         return read_folder(path, options)
     if path.suffix.lower() in SUFFIXES:
         return read_tabular(path, options)
-    if path.exists():
+    if text and os.path.exists(path):
         raise DatasetError(f"cannot read labels from {path}", f"A data set is {KINDS}")
-    if path.name != name_or_path:
-        raise DatasetError(f"there is no folder or file {path}", f"A data set is a name, {KINDS}")
-    try:
-        return DATASETS[name_or_path](root, options)
-    except UnknownNameError as error:
-        raise UnknownNameError(error.fact, f"{error.remedy}; or a path: {KINDS}") from None
+    if path.name != text:
+        raise DatasetError(f"there is no folder or file {text!r}", f"A data set is a name, {KINDS}")
+    raise UnknownNameError(unknown.fact, f"{unknown.remedy}; or a path: {KINDS}") from None

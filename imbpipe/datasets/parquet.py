@@ -8,14 +8,14 @@ from imbpipe.datasets.table import Table
 from imbpipe.datasets.text import require_file
 from imbpipe.errors import DatasetError
 
-LIST = "\x1f"
+LIST = "\0"
 """Ends each item of a list that stands in one cell."""
 
 
 def read_parquet(path: Path) -> Table:
     """Cells as text; an absent value is an empty cell, a list its items, each followed by `LIST`.
 
-    Columns that hold anything else (pixels, structures) are left out.
+    Columns that hold anything else (pixels, structures, the index of pandas) are left out.
     Raises DatasetError: no such file, not Parquet, no row.
     """
     import pyarrow
@@ -31,10 +31,11 @@ def read_parquet(path: Path) -> Table:
         raise DatasetError(
             f"{path} has columns ({', '.join(data.column_names)}) and no row", "Add a row an image"
         )
-    names = [field.name for field in data.schema if _is_text(field.type)]
-    columns = [[_text(value) for value in data.column(name).to_pylist()] for name in names]
+    fields = [(at, field.name) for at, field in enumerate(data.schema) if _is_text(field.type)]
+    fields = [(at, name) for at, name in fields if not name.startswith("__index_level_")]
+    columns = [[_text(value) for value in data.column(at).to_pylist()] for at, _ in fields]
     rows = [list(row) for row in zip(*columns, strict=True)]
-    return Table(path, tuple(names), rows, list(range(1, len(rows) + 1)), unit="row")
+    return Table(path, tuple(name for _, name in fields), rows, list(range(1, len(rows) + 1)), unit="row")
 
 
 def _is_text(kind: Any) -> bool:

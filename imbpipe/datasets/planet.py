@@ -32,7 +32,8 @@ def planet(root: Path, options: ReadOptions) -> Dataset:
     ids = [name.removesuffix(".jpg") for name in names]
     check_ids(ids, table.place)
     cells = table.column(options.label_column or "tags", "--label-column")
-    matrix, tags = encode_tags(cells, options.label_separator or " ", table.place, options, TAGS)
+    separator = " " if options.label_separator is None else options.label_separator
+    matrix, tags = encode_tags(cells, separator, table.place, options, TAGS)
     found = find_images(folder / "train-jpg", ids, table.place, options)
     kept = tuple(ids[row] for row in found.rows)
     return Dataset("planet", kept, found.images, matrix[found.rows], tags, "multi-label", notes=found.notes)

@@ -118,6 +118,12 @@ def _units(n: int, groups: Rows | None) -> tuple[Rows, Rows]:
 
 def _checked(dataset: Dataset, parts: Parts, fractions: Fractions, name: str) -> Split:
     rows = [np.flatnonzero(parts == part) for part in (TRAIN, VALIDATION, TEST)]
+    learnable = dataset.labels[rows[TRAIN]].any(axis=0) & dataset.labels[rows[TEST]].any(axis=0)
+    if fractions[TEST] > 0 and not learnable.any():
+        raise DatasetError(
+            f"no class of {dataset.name!r} has a positive image both in train and in test",
+            "A class needs at least 2 positive images; add some, or take --split stratified",
+        )
     if any(len(part) == 0 and fraction > 0 for part, fraction in zip(rows, fractions, strict=True)):
         sizes = ", ".join(
             f"{len(part)} {label}" for part, label in zip(rows, ("train", "validation", "test"), strict=True)
@@ -125,11 +131,5 @@ def _checked(dataset: Dataset, parts: Parts, fractions: Fractions, name: str) ->
         raise DatasetError(
             f"{dataset.name!r} is too small for this split: {len(dataset)} rows give {sizes}",
             "Add images, or fewer and smaller groups",
-        )
-    learnable = dataset.labels[rows[TRAIN]].any(axis=0) & dataset.labels[rows[TEST]].any(axis=0)
-    if fractions[TEST] > 0 and not learnable.any():
-        raise DatasetError(
-            f"no class of {dataset.name!r} has a positive image both in train and in test",
-            "A class needs at least 2 positive images; add some, or take --split stratified",
         )
     return Split(name, *rows)

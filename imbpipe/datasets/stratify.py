@@ -29,8 +29,9 @@ def stratify(
     with the same labels are dealt in turn, and a last pass mends the rarest classes.
     """
     must = _must_reach((positives > 0).sum(axis=0), fractions)
-    part = _deal(positives, sizes, _quotas(positives.sum(axis=0), must, fractions), fractions, rng)
-    _mend(part, positives, must)
+    quotas = _quotas(positives.sum(axis=0), must, fractions, rng)
+    part = _deal(positives, sizes, quotas, fractions, rng)
+    _mend(part, positives, sizes, must)
     return part
 
 
@@ -43,13 +44,13 @@ def _must_reach(units: Counts, fractions: tuple[float, ...]) -> NDArray[np.bool_
     return must
 
 
-def _quotas(counts: Counts, must: NDArray[np.bool_], fractions: tuple[float, ...]) -> Counts:
+def _quotas(counts: Counts, must: NDArray[np.bool_], fractions: tuple[float, ...], rng: Generator) -> Counts:
     """(c, 3) whole positives a part: within 1 of the exact share, at least 1 where a class must be.
 
-    What rounding takes from a part in one class it gives back in the next.
+    What rounding takes from a part in one class it gives back in the next; chance decides where it starts.
     """
     quotas = np.zeros(must.shape, np.int64)
-    owed = np.zeros(len(fractions))
+    owed = rng.random(len(fractions))
     for c in np.argsort(counts, kind="stable"):
         exact = counts[c] * np.array(fractions)
         quota = np.maximum(np.floor(exact + 1e-9).astype(np.int64), must[c])
@@ -67,37 +68,41 @@ def _deal(
     positives: Counts, sizes: Rows, quotas: Counts, fractions: tuple[float, ...], rng: Generator
 ) -> NDArray[np.int8]:
     """(u,) parts. In plain Python, because three parts are too few for NumPy to pay."""
-    order = _order(positives, sizes, rng)
+    turn = _turns(positives, rng)
     size, coin = sizes.tolist(), rng.random((len(sizes), len(fractions))).tolist()
     classes = _classes_of_units(positives)
     parts = [p for p, fraction in enumerate(fractions) if fraction > 0]
     room = [fraction * float(sizes.sum()) for fraction in fractions]
     lacking, left = quotas.tolist(), positives.sum(axis=0).tolist()
-    dealt = [-1] * len(size)
+    dealt = np.full(len(size), -1, np.int8)
 
-    def deal(units: list[int], want: list[float]) -> None:
-        for unit in units:
-            if dealt[unit] < 0:
-                toss = coin[unit]
-                part = dealt[unit] = max(
-                    parts, key=lambda p: (want[p] / fractions[p], room[p] / fractions[p], toss[p])
-                )
-                room[part] -= size[unit]
-                for c, count in classes[unit]:
-                    lacking[c][part] -= count
-                    left[c] -= count
+    def deal(units: Rows, want: list[float]) -> None:
+        units = np.roll(units, rng.integers(len(units)))
+        units = units[np.argsort(-sizes[units], kind="stable")]
+        chosen = []
+        for unit in units.tolist():
+            toss = coin[unit]
+            part = max(parts, key=lambda p: (want[p] / fractions[p], room[p] / fractions[p], toss[p]))
+            chosen.append(part)
+            room[part] -= size[unit]
+            for c, count in classes[unit]:
+                lacking[c][part] -= count
+                left[c] -= count
+        dealt[units] = chosen
 
     while any(left):
         rarest = min((c for c, count in enumerate(left) if count), key=left.__getitem__)
-        deal(order[positives[order, rarest] > 0].tolist(), lacking[rarest])
-    deal(order.tolist(), room)
-    return np.array(dealt, np.int8)
+        deal(turn[(positives[turn, rarest] > 0) & (dealt[turn] < 0)], lacking[rarest])
+    if (dealt < 0).any():
+        deal(turn[dealt[turn] < 0], room)
+    return dealt
 
 
-def _order(positives: Counts, sizes: Rows, rng: Generator) -> Rows:
-    """Large units first, then at random, but equal units in a row: dealt in turn they spread evenly."""
-    of_set = (positives > 0) @ rng.integers(2**62, size=positives.shape[1])
-    return np.lexsort((rng.random(len(sizes)), of_set, -sizes))
+def _turns(positives: Counts, rng: Generator) -> Rows:
+    """Units at random, but those of equal label sets in a row: dealt in turn they spread evenly."""
+    hashes = rng.integers(2**64, size=positives.shape[1] + 1, dtype=np.uint64)
+    of_set = (positives > 0) @ hashes[1:] + hashes[0]  # wraps around, so that no set tends to come first
+    return np.lexsort((rng.random(len(positives)), of_set))
 
 
 def _classes_of_units(positives: Counts) -> list[list[tuple[int, int]]]:
@@ -108,21 +113,35 @@ def _classes_of_units(positives: Counts) -> list[list[tuple[int, int]]]:
     return [pairs[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
 
 
-def _mend(part: NDArray[np.int8], positives: Counts, must: NDArray[np.bool_]) -> None:
-    """Move single units until no move lets more classes reach the parts that they have to."""
-    holds = positives > 0
+def _mend(part: NDArray[np.int8], positives: Counts, sizes: Rows, must: NDArray[np.bool_]) -> None:
+    """Swap units, or move one, until no swap or move brings a class to more of the parts it has to reach."""
+    holds = (positives > 0).astype(np.int64)
     have = np.stack([holds[part == p].sum(axis=0) for p in range(must.shape[1])], axis=1)
-    while (missing := np.argwhere(must & (have == 0))).size:
-        for c, target in missing:
-            units = np.flatnonzero(holds[:, c])
-            gained = holds[units] @ (must & (have == 0))[:, target].astype(int)
-            lost = np.array([(holds[u] & must[:, part[u]] & (have[:, part[u]] == 1)).sum() for u in units])
-            best = np.lexsort((holds[units].sum(axis=1), lost - gained))[0]
-            if gained[best] > lost[best]:
-                unit = units[best]
-                have[:, part[unit]] -= holds[unit]
-                have[:, target] += holds[unit]
-                part[unit] = target
-                break
-        else:
-            return
+    while (swap := _best_swap(part, holds, sizes, must, have)) is not None:
+        unit, partner, target = swap
+        source = part[unit]
+        moved = holds[unit] - (holds[partner] if partner >= 0 else 0)
+        have[:, source] -= moved
+        have[:, target] += moved
+        part[unit] = target
+        if partner >= 0:
+            part[partner] = source
+
+
+def _best_swap(
+    part: NDArray[np.int8], holds: Counts, sizes: Rows, must: NDArray[np.bool_], have: Counts
+) -> tuple[int, int, int] | None:
+    """A unit whose class lacks a part, its partner there (-1: none), that part; None: nothing helps."""
+    lacks = must & (have == 0)
+    for c, target in np.argwhere(lacks):
+        partners = np.append(np.flatnonzero(part == target), -1)
+        for unit in np.flatnonzero(holds[:, c]):
+            source = part[unit]
+            moved = holds[unit] - np.where(partners[:, None] >= 0, holds[partners], 0)
+            still = (must[:, source] & (have[:, source] == moved)).sum(axis=1)
+            still += (must[:, target] & (have[:, target] == -moved)).sum(axis=1)
+            uneven = abs(sizes[unit] - np.where(partners >= 0, sizes[partners], 0))
+            best = np.lexsort((abs(moved).sum(axis=1), uneven, still))[0]
+            if still[best] < lacks[:, [source, target]].sum():
+                return unit, partners[best], target
+    return None

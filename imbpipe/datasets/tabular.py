@@ -49,17 +49,9 @@ def read_tabular(path: Path, options: ReadOptions) -> Dataset:
             f"{path} names one class only: {', '.join(names)}", "There has to be one to tell it from"
         )
     found = find_images(path.parent, ids, table.place, options)
-    kept = labels[found.rows]
+    kept = tuple(ids[row] for row in found.rows)
     name = path.resolve().stem
-    return Dataset(
-        name,
-        tuple(ids[row] for row in found.rows),
-        found.images,
-        kept,
-        names,
-        task_of(kept),
-        notes=found.notes,
-    )
+    return Dataset(name, kept, found.images, labels[found.rows], names, task_of(labels), notes=found.notes)
 
 
 def _labels(table: Table, image_column: str, options: ReadOptions) -> tuple[Labels, tuple[str, ...]]:
@@ -83,8 +75,9 @@ def _columns_of_bits(table: Table, image_column: str) -> tuple[Labels, tuple[str
         wrong = next((row for row, cell in enumerate(cells) if cell not in _BITS), None)
         if wrong is not None:
             raise DatasetError(
-                f"{table.place(wrong)}: {cells[wrong]!r} in column {name!r}, and no column is known to hold labels",
-                f"Pass --label-column NAME ({', '.join(table.columns)}), or leave only columns of 0 and 1",
+                f"{table.place(wrong)}: {cells[wrong]!r} in column {name!r}, which should hold 0 or 1",
+                f"Name the column of labels with --label-column ({', '.join(names)}), "
+                "or leave one column of 0 and 1 a class",
             )
         columns.append([_BITS[cell] for cell in cells])
     return np.array(columns, bool).T, names

@@ -1,6 +1,7 @@
 """A label file's text, whatever program wrote it."""
 
 import codecs
+import os
 import shlex
 import unicodedata
 from pathlib import Path
@@ -39,9 +40,9 @@ def read_text(path: Path) -> str:
 
 def require_file(path: Path) -> None:
     """Raises DatasetError: nothing there, or a folder, pipe or device."""
-    if not path.exists():
+    if not os.path.exists(path):
         raise DatasetError(f"there is no file {path}", "Check the path")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DatasetError(f"{path} is not a regular file", "Name a file that holds the labels")
 
 
