@@ -81,13 +81,13 @@ def assemble(name: str, architecture: Architecture, weights: str, device: str, s
 
 
 def resolve_device(device: str) -> str:
-    """ "auto" -> the best there is. Raises UsageError: unknown, or not on this machine."""
+    """The device of this name, or for "auto" the best there is. Raises UsageError: unknown, or not on this machine."""
     import torch
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError, NotImplementedError):
         raise UsageError(
             f"no device {device!r} on this machine", "Give --device cpu, or leave it out"
