@@ -56,10 +56,12 @@ def test_the_wilson_interval_is_that_of_scipy_and_statsmodels() -> None:
         assert_allclose(ends, stats.binomtest(x, n).proportion_ci(0.9, method="wilson"), atol=1e-12)
 
 
-def test_a_proportion_of_nothing_is_not_known() -> None:
-    low, high = wilson_interval([0, 3], [0, 3])
-    assert np.isnan([low[0], high[0]]).all()
-    assert high[1] == 1
+def test_a_proportion_of_none_starts_at_0_of_all_ends_at_1_and_of_nothing_is_not_known() -> None:
+    trials = np.arange(400)
+    none, whole = wilson_interval(0, trials), wilson_interval(trials, trials)
+    assert np.isnan([ends[0] for ends in (*none, *whole)]).all()
+    assert (none[0][1:] == 0).all()
+    assert (whole[1][1:] == 1).all()
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(3, 2), (-1, 2), (np.nan, 2)])

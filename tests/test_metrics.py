@@ -126,6 +126,12 @@ def test_a_threshold_between_two_neighbouring_scores_tells_them_apart() -> None:
     assert values == {"accuracy": 1.0}
 
 
+def test_a_score_on_the_edge_of_two_calibration_bins_belongs_to_the_lower_one() -> None:
+    scores, labels = np.array([[[0.2], [0.15]]]), np.array([[True], [False]])  # 0.2 = 3/15
+    together = abs(1 - (0.2 + 0.15)) / 2
+    assert evaluate(Scored(scores, labels, np.zeros((1, 1))))["ece"].item() == pytest.approx(together)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_minus_zero_is_a_score_of_zero(dtype: type) -> None:
     scores = np.array([0.0, -0.0, 0.5], dtype=dtype).reshape(1, 3, 1)

@@ -93,11 +93,12 @@ class Curve:
         np.not_equal(bits[1:], bits[:-1], out=first[1:])
         first[::n] = True
         places = np.flatnonzero(first)
-        positives = np.add.reduceat(flat & 1, places, dtype=np.int64)
+        ends = np.append(places[1:], flat.size)
+        positives = np.diff(np.cumsum(flat & 1, dtype=np.int64)[ends - 1], prepend=0)
         return cls(
             value=bits[places].view(scores.dtype).astype(np.float64),
             positives=positives,
-            negatives=np.diff(places, append=flat.size) - positives,
+            negatives=ends - places - positives,
             start=np.searchsorted(places, np.arange(0, flat.size, n)),
             shape=(k, c),
         )
