@@ -1,12 +1,15 @@
 """What a cache holds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from imbpipe.cache.inventory import stored_inventory
+import numpy as np
+
+from imbpipe.cache.inventory import PACKED, Inventory, stored_inventory
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.spec import key_of, weights_kind
+from imbpipe.cache.stamp import stamp_of
 from imbpipe.errors import StoreError
 
 
@@ -14,29 +17,30 @@ from imbpipe.errors import StoreError
 class Entry:
     """Features of one data set by one encoder under one spec.
 
-    rows: stored. images: in the data set. quarantined: could not be read. bytes: of all files.
-    complete: features.h5 holds every image that could be read.
+    rows: stored, of which `packed` in features.h5. images: in the data set. quarantined: could not be read.
+    bytes: of all files. complete: features.h5 holds every image that could be read.
     weights: "random" or "trained". problem: what keeps it from being used, else empty.
     """
 
+    path: Path
     dataset: str
     encoder: str
     key: str
-    rows: int
-    images: int
-    quarantined: int
-    dim: int
-    dtype: str
-    weights: str
     bytes: int
-    complete: bool
-    path: Path
-    spec: dict[str, Any]
+    rows: int = 0
+    packed: int = 0
+    images: int = 0
+    quarantined: int = 0
+    dim: int = 0
+    dtype: str = ""
+    weights: str = ""
+    complete: bool = False
     problem: str = ""
+    spec: dict[str, Any] = field(default_factory=dict)
 
     @property
     def state(self) -> str:
-        """ "complete", "partial 300 of 1000", with ", 2 quarantined"; or the problem."""
+        """In words: "complete", "partial 300 of 1000", with ", 2 quarantined"; or the problem."""
         if self.problem:
             return self.problem
         aside = f", {self.quarantined} quarantined" if self.quarantined else ""
@@ -53,72 +57,42 @@ def list_entries(root: Path) -> list[Entry]:
 
 
 def read_entry(path: Path) -> Entry:
-    """What one folder holds, judged without reading features."""
+    """What one folder holds, judged without reading features. Damage is a `problem`, not an exception."""
     folder = Folder(path)
-    size = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+    size = sum(max(0, stamp_of(file)[0]) for file in path.iterdir())
+    entry = Entry(path, path.parent.name, path.name, folder.key, size)
     try:
         spec = folder.read_spec()
-        stock = stored_inventory(folder, spec)
-    except StoreError as error:
-        return Entry(
-            path.parent.name,
-            path.name,
-            folder.key,
-            0,
-            0,
-            0,
-            0,
-            "",
-            "",
-            size,
-            False,
-            path,
-            {},
-            problem=error.fact,
+        kind = weights_kind(spec)
+        entry = replace(
+            entry, key=key_of(spec), dim=spec["dim"], dtype=spec["dtype"], weights=kind, spec=spec
         )
-    if stock is None:
-        return _from_file(folder, spec, size)
-    aside = len(stock.quarantined)
-    return Entry(
+        stock = stored_inventory(folder, spec)
+        return _from_file(entry) if stock is None else _counted(entry, stock)
+    except StoreError as error:
+        return replace(entry, problem=error.fact)
+
+
+def _counted(entry: Entry, stock: Inventory) -> Entry:
+    there = Folder(entry.path).features.exists()
+    return replace(
+        entry,
         dataset=stock.plan.dataset,
         encoder=stock.plan.encoder,
-        key=key_of(spec),
         rows=stock.done,
+        packed=int(np.count_nonzero(stock.where == PACKED)),
         images=len(stock.plan),
-        quarantined=aside,
-        dim=spec["dim"],
-        dtype=spec["dtype"],
-        weights=weights_kind(spec),
-        bytes=size,
-        complete=folder.features.exists() and stock.done + aside == len(stock.plan),
-        path=path,
-        spec=spec,
+        quarantined=len(stock.quarantined),
+        complete=there and not len(stock.missing),
     )
 
 
-def _from_file(folder: Folder, spec: dict[str, Any], size: int) -> Entry:
-    """An entry whose PLAN.json is lost: features.h5 speaks for itself."""
-    rows, dataset, encoder, problem = 0, folder.path.parent.name, folder.path.name, ""
-    try:
-        from imbpipe.cache.reader import plan_of_file
+def _from_file(entry: Entry) -> Entry:
+    """PLAN.json is lost: features.h5 speaks for itself."""
+    from imbpipe.cache.reader import plan_of_file
 
-        plan = plan_of_file(folder.features)
-        rows, dataset, encoder = len(plan), plan.dataset, plan.encoder
-    except StoreError as error:
-        problem = error.fact
-    return Entry(
-        dataset,
-        encoder,
-        key_of(spec),
-        rows,
-        rows,
-        0,
-        spec["dim"],
-        spec["dtype"],
-        weights_kind(spec),
-        size,
-        not problem,
-        folder.path,
-        spec,
-        problem,
+    plan = plan_of_file(Folder(entry.path).features)
+    n = len(plan)
+    return replace(
+        entry, dataset=plan.dataset, encoder=plan.encoder, rows=n, packed=n, images=n, complete=True
     )

@@ -78,7 +78,7 @@ def stored_inventory(folder: Folder, spec: Spec) -> Inventory | None:
     for _ in range(100):
         with contextlib.suppress(FileNotFoundError):
             before = _version(folder)
-            plan = read_plan(folder.plan)
+            plan = current_plan(folder)
             journals = read_journals(folder, spec, payloads=False)
             if _version(folder) == before:
                 return None if plan is None else take_stock(plan, journals)
@@ -93,6 +93,9 @@ def _version(folder: Folder) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def without_file(plan: StorePlan) -> StorePlan:
-    """`plan` where features.h5 is gone: nothing is packed."""
+def current_plan(folder: Folder) -> StorePlan | None:
+    """PLAN.json, nothing packed where features.h5 is gone; None where it is missing or damaged."""
+    plan = read_plan(folder.plan)
+    if plan is None or folder.features.exists():
+        return plan
     return replace(plan, packed=np.zeros(len(plan), dtype=bool), published=False)

@@ -10,6 +10,7 @@ then the features (rows, dim). QUARANTINE: JSON.
 """
 
 import mmap
+import os
 import struct
 import zlib
 from dataclasses import dataclass, field
@@ -92,6 +93,11 @@ def scan(file: BinaryIO, key: bytes, *, payloads: bool = True) -> Scan:
         return Scan()
     with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as data:
         return _scan(data, size, key, payloads)
+
+
+def key_in(file: BinaryIO) -> bytes:
+    """The eight bytes of the key that the first record claims."""
+    return os.pread(file.fileno(), 8, 8)
 
 
 def _scan(data: mmap.mmap, size: int, key: bytes, payloads: bool) -> Scan:

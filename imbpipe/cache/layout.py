@@ -5,6 +5,7 @@
 
 import contextlib
 import hashlib
+import itertools
 import json
 import re
 import shlex
@@ -91,6 +92,12 @@ class Folder:
         """All journals, those set aside for salvage among them."""
         return sorted(self.path.glob("*.jnl"))
 
+    def unused_salvage(self) -> Path:
+        """A name for a journal of rows rescued from a damaged file."""
+        taken = {path.name for path in self.journals()}
+        numbers = (number for number in itertools.count() if f"salvage-{number:04d}.jnl" not in taken)
+        return self.path / f"salvage-{next(numbers):04d}.jnl"
+
     def temporaries(self) -> list[Path]:
         """What a killed process left half written."""
         return sorted(self.path.glob("*.tmp-*"))
@@ -110,6 +117,10 @@ class Folder:
     def fits(self, spec: Any) -> bool:
         """Whether `spec` is what the folder's key stands for."""
         return isinstance(spec, dict) and key_of(spec).startswith(self.key)
+
+    def owns(self, dataset: str, encoder: str, spec: Spec) -> bool:
+        """Whether features of that name and spec belong into this folder."""
+        return self == Folder.of(self.path.parent.parent, dataset, encoder, spec)
 
     def write_spec(self, spec: Spec) -> None:
         """Store the key document unless it is there."""

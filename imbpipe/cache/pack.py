@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 import imbpipe
 from imbpipe.cache import disk
-from imbpipe.cache.inventory import QUARANTINED, Inventory, take_stock, without_file
+from imbpipe.cache.inventory import QUARANTINED, Inventory, current_plan, take_stock
 from imbpipe.cache.journals import read_journals
 from imbpipe.cache.layout import Folder
-from imbpipe.cache.plan import read_plan, write_plan
+from imbpipe.cache.plan import write_plan
 from imbpipe.cache.spec import Spec, canonical, extract_command
 from imbpipe.errors import ImbpipeError, StoreError
 
@@ -76,11 +76,9 @@ def pack(folder: Folder) -> None:
 
 def _take_stock(folder: Folder, spec: Spec) -> Inventory:
     """What there is to pack. Raises StoreError: not all of it."""
-    plan = read_plan(folder.plan)
+    plan = current_plan(folder)
     if plan is None:
         raise StoreError(f"{folder.plan} is missing or damaged", "Run the extraction again: nothing is lost")
-    if not folder.features.exists():
-        plan = without_file(plan)
     stock = take_stock(plan, read_journals(folder, spec))
     remedy = extract_command(plan.dataset, plan.encoder, spec)
     if len(stock.missing):

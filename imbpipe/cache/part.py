@@ -56,10 +56,7 @@ class Part:
 
     def _set_aside(self) -> None:
         """Keep a journal that is damaged in its middle for what is valid in it, and begin a new one."""
-        number = 0
-        while (salvage := self.path.with_name(f"salvage-{number:04d}.jnl")).exists():
-            number += 1
-        os.rename(self.path, salvage)
+        os.rename(self.path, Folder(self.path.parent).unused_salvage())
         self.close()
         self.fd = os.open(self.path, _FLAGS | os.O_EXCL, 0o666)
         disk.try_lock(self.fd)

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from imbpipe.cache.inventory import Inventory, take_stock, without_file
+from imbpipe.cache.inventory import Inventory, current_plan, take_stock
 from imbpipe.cache.journals import JournalRows, read_journals
 from imbpipe.cache.layout import Folder
-from imbpipe.cache.plan import BATCH_SIZE, StorePlan, read_plan, write_plan
+from imbpipe.cache.plan import BATCH_SIZE, StorePlan, write_plan
 from imbpipe.cache.spec import Spec
 from imbpipe.cache.stamp import DIGEST_BYTES, NO_FILE, digest_of, stamp_of
 from imbpipe.datasets.dataset import Dataset
@@ -53,10 +53,8 @@ def _check_names(dataset: Dataset) -> None:
 
 def _old_plan(folder: Folder) -> StorePlan | None:
     """The plan so far; made of features.h5 where PLAN.json is lost."""
-    plan = read_plan(folder.plan)
-    if not folder.features.exists():
-        return plan and without_file(plan)
-    if plan is None:
+    plan = current_plan(folder)
+    if plan is None and folder.features.exists():
         from imbpipe.cache.reader import plan_of_file
 
         with contextlib.suppress(StoreError):

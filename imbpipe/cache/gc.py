@@ -1,0 +1,64 @@
+"""Remove what nothing needs any more."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imbpipe.cache import disk
+from imbpipe.cache.entries import Entry, list_entries
+from imbpipe.cache.layout import Folder
+
+
+@dataclass(frozen=True)
+class Collected:
+    """paths: what was removed, or would be. bytes: how much room that makes. busy: left alone, in use."""
+
+    paths: tuple[Path, ...]
+    bytes: int
+    busy: tuple[Path, ...]
+
+
+def collect(root: Path, *, remove: Sequence[Entry] = (), dry_run: bool = False) -> Collected:
+    """Remove left-over temporary files, files that repair set aside, and the journals of complete features.
+
+    remove: also these entries, whole. dry_run: remove nothing, only say what would go.
+    Raises StoreError: another process holds a folder for a minute.
+    """
+    gone: list[Path] = []
+    busy: list[Path] = []
+    size = 0
+    whole = {entry.path for entry in remove}
+    for entry in list_entries(root):
+        folder = Folder(entry.path)
+        with folder.locked():
+            in_use = [path for path in folder.journals() if not disk.is_idle(path)]
+            found = [entry.path] if entry.path in whole else _needless(folder, entry)
+            if in_use:
+                busy += in_use
+                found = [] if entry.path in whole else [path for path in found if path not in in_use]
+            gone += found
+            size += sum(map(_size, found))
+            if not dry_run:
+                _remove(found)
+    return Collected(tuple(gone), size, tuple(busy))
+
+
+def _needless(folder: Folder, entry: Entry) -> list[Path]:
+    found = [*folder.temporaries(), *sorted(folder.path.glob("*.aside-*"))]
+    return [*found, *folder.journals()] if entry.complete and entry.packed == entry.rows else found
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        with disk.explained(path):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            disk.sync_folder(path.parent)
