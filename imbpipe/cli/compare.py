@@ -31,6 +31,7 @@ def compare(
     """
     from imbpipe.cache.fill import fill
     from imbpipe.cache.store import FeatureStore
+    from imbpipe.datasets.options import ReadOptions
     from imbpipe.errors import ResultsError
     from imbpipe.evaluation.metrics import METRICS
     from imbpipe.experiments.choose import choose_dataset, choose_encoder, choose_features
@@ -46,7 +47,7 @@ def compare(
     report: list[dict[str, Any]] = []
     for names in plan.datasets:
         with bar("drawing", "images") as progress:
-            data = choose_dataset(names, root, say=say, progress=progress)
+            data = choose_dataset(names, root, ReadOptions(progress=progress), say=say)
         for alternatives, encoder in encoders.items():
             if encoder is not None:
                 with bar(f"{data.name} by {encoder.name}", "images") as progress:

@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def extract(
 
     network = load_encoder(encoder, weights=weights, device=device)
     with bar("drawing", "images") as progress:
-        data = load_dataset(dataset, root=root, options=reading, progress=progress)
+        data = load_dataset(dataset, root=root, options=replace(reading, progress=progress))
     for note in data.notes:
         say(note)
     with bar("encoding", "images") as progress, stop_flag() as stopped:

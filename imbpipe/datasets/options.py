@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from imbpipe.types import Progress
+
 
 @dataclass(frozen=True)
 class ReadOptions:
@@ -12,6 +14,7 @@ class ReadOptions:
     allow_missing: leave out labels without an image and images without a label, and note them.
     image_column, label_column: names of columns; None: the usual names.
     label_separator: between the labels of a cell; "" never splits a cell; None: detected.
+    progress: told of images drawn, where a data set draws itself on first use.
     images_needed: False reads the labels alone; the paths of images are computed, not looked for.
     """
 
@@ -21,6 +24,7 @@ class ReadOptions:
     label_column: str | None = None
     label_separator: str | None = None
     images_needed: bool = True
+    progress: Progress | None = None
 
 
 STRICT = ReadOptions()

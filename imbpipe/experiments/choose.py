@@ -14,16 +14,14 @@ from imbpipe.types import FeatureSet
 Say = Callable[[str], None]
 
 
-def choose_dataset(
-    alternatives: Sequence[str], root: Path | None, *, say: Say, images_needed: bool = True
-) -> Dataset:
+def choose_dataset(alternatives: Sequence[str], root: Path | None, options: ReadOptions, *, say: Say) -> Dataset:
     """The first data set that can be read. Raises DatasetError: the last one cannot either."""
     for name in alternatives[:-1]:
         try:
-            return load_dataset(name, root=root, options=ReadOptions(images_needed=images_needed))
+            return load_dataset(name, root=root, options=options)
         except DatasetError as error:
             say(f"Going on without {name}: {error.fact}.")
-    return load_dataset(alternatives[-1], root=root, options=ReadOptions(images_needed=images_needed))
+    return load_dataset(alternatives[-1], root=root, options=options)
 
 
 def choose_encoder(alternatives: Sequence[str], *, device: str, say: Say) -> Encoder | None:
