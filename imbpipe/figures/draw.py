@@ -37,15 +37,29 @@ def draw(names: Iterable[str], inputs: FigureInputs, folder: Path) -> list[tuple
 def save(figure: "Figure", folder: Path, name: str) -> list[Path]:
     """Write `name`.png (150 dots an inch), .svg and .pdf, each whole or not at all.
 
-    The layout is made once, so that the three agree. Raises ResultsError: a file cannot be written.
+    Raises ResultsError: a file cannot be written.
     """
     paths = [folder / f"{name}.{kind}" for kind in METADATA]
     with style():
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        settle(figure)
         for path in paths:
             _write(figure, path)
     return paths
+
+
+def settle(figure: "Figure") -> None:
+    """Lay out once for all formats, and round: the solver's last digits differ from run to run."""
+    from matplotlib.transforms import Bbox
+
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(part.bbox_relative.get_points().round(4))
+        for text in part.texts:
+            x, y = text.get_position()
+            text.set_position((round(x, 4), round(y, 4)))
+    for axes in figure.axes:
+        axes.set_position(Bbox(axes.get_position().get_points().round(4)))
 
 
 def _write(figure: "Figure", path: Path) -> None:
@@ -53,11 +67,12 @@ def _write(figure: "Figure", path: Path) -> None:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(temporary, format=kind, metadata=METADATA[kind])
-        os.replace(temporary, path)
+        try:
+            figure.savefig(temporary, format=kind, metadata=METADATA[kind])
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise ResultsError(
             f"{path}: {error.strerror or error}", "Name another folder or free space"
         ) from None
-    finally:
-        temporary.unlink(missing_ok=True)

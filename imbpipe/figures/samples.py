@@ -80,10 +80,10 @@ def samples(dataset: Dataset, most: int) -> "dict[int, Image]":
     order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
     steps = np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).round().astype(int))
     chosen: dict[int, Image] = {}
-    for column in order[steps]:
+    for column in order[steps][::-1]:  # the rarest choose first: theirs are few
         rows = [row for row in np.flatnonzero(dataset.labels[:, column]).tolist() if row not in chosen]
         chosen |= _first_readable(dataset, rows[:TRIES])
-    return chosen
+    return dict(reversed(chosen.items()))
 
 
 def _first_readable(dataset: Dataset, rows: Sequence[int]) -> "dict[int, Image]":
