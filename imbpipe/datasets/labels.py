@@ -61,7 +61,7 @@ def _split(cell: str, separator: str) -> list[str]:
 
 def _refuse_empty(rows: list[int], place: Place) -> None:
     if rows:
-        others = f" (and {len(rows) - 1:,} more rows)" if len(rows) > 1 else ""
+        others = f" (and {len(rows) - 1:,} more)" if len(rows) > 1 else ""
         raise DatasetError(
             f"{place(rows[0])}: no label{others}",
             "Add one, or pass --empty-tags negative if no class is present in such images",

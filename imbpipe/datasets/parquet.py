@@ -19,23 +19,27 @@ def read_parquet(path: Path) -> Table:
     Raises DatasetError: no such file, not Parquet, no row.
     """
     import pyarrow
-    from pyarrow import parquet
 
     require_file(path)
     try:
-        data = parquet.read_table(path)
-    except (pyarrow.ArrowException, OSError) as error:
+        names, columns = _columns(path)
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0]
         raise DatasetError(f"cannot read {path} as Parquet: {reason}", "Write the file again") from None
-    if data.num_rows == 0:
-        raise DatasetError(
-            f"{path} has columns ({', '.join(data.column_names)}) and no row", "Add a row an image"
-        )
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    if not rows:
+        raise DatasetError(f"{path} has no row with text or numbers", "Add a row an image")
+    return Table(path, tuple(names), rows, list(range(1, len(rows) + 1)), unit="row")
+
+
+def _columns(path: Path) -> tuple[list[str], list[list[str]]]:
+    from pyarrow import parquet
+
+    data = parquet.read_table(path)
     fields = [(at, field.name) for at, field in enumerate(data.schema) if _is_text(field.type)]
     fields = [(at, name) for at, name in fields if not name.startswith("__index_level_")]
     columns = [[_text(value) for value in data.column(at).to_pylist()] for at, _ in fields]
-    rows = [list(row) for row in zip(*columns, strict=True)]
-    return Table(path, tuple(name for _, name in fields), rows, list(range(1, len(rows) + 1)), unit="row")
+    return [name for _, name in fields], columns
 
 
 def _is_text(kind: Any) -> bool:
