@@ -56,18 +56,19 @@ def weights_kind(spec: Spec) -> str:
 
 def describe_differences(made: Spec, wanted: Spec) -> str:
     """The fields in which two specs differ, with both values: "preprocessing.size (224, now 336)"."""
-    before, now = _flat(made), _flat(wanted)
+    before, now = flat(made), flat(wanted)
     fields = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     return ", ".join(f"{name} ({before.get(name, 'unset')}, now {now.get(name, 'unset')})" for name in fields)
 
 
-def _flat(document: Spec, prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(document: Spec, prefix: str = "") -> dict[str, Any]:
+    """Every value under its dotted name: {"decode": {"alpha": "black"}} -> {"decode.alpha": "black"}."""
+    values: dict[str, Any] = {}
     for name, value in document.items():
-        flat.update(
-            _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+        values.update(
+            flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
         )
-    return flat
+    return values
 
 
 def extract_command(dataset: str, encoder: str, spec: Spec | None = None) -> str:
