@@ -11,29 +11,29 @@ from pathlib import Path
 
 from imbpipe.errors import WeightsError
 
-CONNECT_SECONDS = 2.0
+CONNECT_SECONDS = 3.0
 STALL_SECONDS = 10.0
 CHUNK = 1 << 20
 
 
-def reachable(url: str, seconds: float = CONNECT_SECONDS) -> bool:
-    """Whether the server of `url` answers anything at all within `seconds`, name look-up included."""
-    answered = threading.Event()
+def probe(url: str, seconds: float = CONNECT_SECONDS) -> int:
+    """HTTP status of `url` after redirections; 0 if no answer comes in `seconds`, name look-up included."""
+    answers: list[int] = []
 
     def ask() -> None:
         try:
-            urllib.request.urlopen(_request(url, "HEAD"), timeout=seconds).close()
-        except urllib.error.HTTPError:
-            answered.set()
+            with urllib.request.urlopen(_request(url, "HEAD"), timeout=seconds) as response:
+                answers.append(response.status)
+        except urllib.error.HTTPError as error:
+            answers.append(error.code)
+            error.close()
         except (OSError, HTTPException, ValueError):
             pass
-        else:
-            answered.set()
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(seconds)
-    return answered.is_set()
+    return answers[0] if answers else 0
 
 
 def download(
@@ -52,7 +52,7 @@ def download(
     Raises WeightsError: no answer, an HTTP error, a stall, fewer bytes than announced, another hash,
     nowhere to write.
     """
-    if not reachable(url, connect):
+    if not probe(url, connect):
         raise WeightsError(f"{url} does not answer")
     part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
     try:
@@ -63,6 +63,7 @@ def download(
             raise WeightsError(f"{url} gave a file whose SHA-256 is {found}, not {sha256}…")
         os.replace(part, target)
     except urllib.error.HTTPError as error:
+        error.close()
         raise WeightsError(f"{url} answers {error.code} {error.reason}") from None
     except (OSError, HTTPException) as error:
         raise WeightsError(f"{url} was not downloaded ({error or type(error).__name__})") from None

@@ -81,7 +81,7 @@ def assemble(name: str, architecture: Architecture, weights: str, device: str, s
 
 
 def resolve_device(device: str) -> str:
-    """The device of this name, or for "auto" the best there is. Raises UsageError: unknown, or not on this machine."""
+    """The device of this name, or for "auto" the best there is. Raises UsageError: not on this machine."""
     import torch
 
     if device == "auto":

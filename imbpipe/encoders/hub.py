@@ -1,10 +1,11 @@
 """Weights on the Hugging Face hub, and in its cache."""
 
 import hashlib
+from http import HTTPStatus
 from pathlib import Path
 
 from imbpipe.encoders.architecture import Official
-from imbpipe.encoders.download import reachable
+from imbpipe.encoders.download import probe
 from imbpipe.errors import WeightsError
 
 
@@ -21,21 +22,32 @@ def cached_files(official: Official) -> list[Path]:
 def fetch(official: Official) -> Path:
     """Download the first of the hub's files that there is, into the hub's own cache.
 
+    The hub's client waits a minute for a hub that does not answer, so each file is asked for first.
+
     Raises WeightsError: the hub is switched off or does not answer, or has none of the files.
     """
-    from huggingface_hub import constants, hf_hub_download
+    from huggingface_hub import constants, hf_hub_url
 
     if constants.HF_HUB_OFFLINE:
         raise WeightsError("HF_HUB_OFFLINE is set")
-    if not reachable(constants.ENDPOINT):
-        raise WeightsError(f"{constants.ENDPOINT} does not answer")
-    reasons = []
     for name in official.hub_files:
-        try:
-            return Path(hf_hub_download(official.hub, name, endpoint=constants.ENDPOINT))
-        except Exception as error:  # the hub's client raises many kinds, none of them documented as all
-            reasons.append(f"{name}: {type(error).__name__}")
-    raise WeightsError(f"{constants.ENDPOINT}/{official.hub} gave nothing ({', '.join(reasons)})")
+        status = probe(hf_hub_url(official.hub, name))
+        if not status:
+            raise WeightsError(f"{constants.ENDPOINT} does not answer")
+        if status == HTTPStatus.OK:
+            return _download(official.hub, name)
+    raise WeightsError(
+        f"{constants.ENDPOINT}/{official.hub} gives no {' or '.join(official.hub_files)} ({status})"
+    )
+
+
+def _download(repository: str, name: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(repository, name))
+    except Exception as error:  # the client raises many kinds, its own, its HTTP library's and the system's
+        raise WeightsError(f"{name} of {repository} was not downloaded ({type(error).__name__})") from None
 
 
 def check_blob(path: Path) -> None:
