@@ -41,7 +41,7 @@ def read_tabular(path: Path, options: ReadOptions) -> Dataset:
     image_column = options.image_column or _usual(table, IMAGE_COLUMNS)
     if image_column is None:
         raise _no_column(table, "the images", "--image-column", IMAGE_COLUMNS)
-    ids = table.column(image_column, "--image-column")
+    ids = [name.removeprefix("./") for name in table.column(image_column, "--image-column")]
     check_ids(ids, table.place)
     labels, names = _labels(table, image_column, options)
     if len(names) < 2 and labels.all():
