@@ -66,7 +66,7 @@ def download(
         error.close()
         raise WeightsError(f"{url} answers {error.code} {error.reason}") from None
     except (OSError, HTTPException) as error:
-        raise WeightsError(f"{url} was not downloaded ({error or type(error).__name__})") from None
+        raise WeightsError(f"{url} was not downloaded ({str(error) or type(error).__name__})") from None
     finally:
         part.unlink(missing_ok=True)
     return target

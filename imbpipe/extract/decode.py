@@ -13,7 +13,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from imbpipe.errors import ImageError
 
-FORMATS = ("BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 1 << 30
 MAX_ASPECT = 100
@@ -63,20 +63,25 @@ def read_bytes(path: Path) -> bytes:
         raise ImageError("a name that no file can have") from None
     except OSError as error:
         raise _unreadable(path, error) from None
-    with open(handle, "rb", buffering=0) as file:
-        status = os.fstat(handle)
-        for is_kind, reason in _KINDS:
-            if is_kind(status.st_mode):
-                raise ImageError(reason)
-        if status.st_size > MAX_BYTES:
-            raise ImageError(f"{status.st_size} bytes, over the cap of {MAX_BYTES}")
-        try:
+    try:
+        _check_file(os.fstat(handle))
+        with open(handle, "rb", buffering=0, closefd=False) as file:
             data = file.read()
-        except OSError as error:
-            raise _unreadable(path, error) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    finally:
+        os.close(handle)
     if not data:
         raise ImageError("an empty file (0 bytes)")
     return data
+
+
+def _check_file(status: os.stat_result) -> None:
+    for is_kind, reason in _KINDS:
+        if is_kind(status.st_mode):
+            raise ImageError(reason)
+    if status.st_size > MAX_BYTES:
+        raise ImageError(f"{status.st_size} bytes, over the cap of {MAX_BYTES}")
 
 
 def decode(data: bytes) -> Image.Image:
@@ -99,7 +104,7 @@ def decode(data: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"over the cap of {MAX_PIXELS} pixels") from None
     except Exception as error:  # decoders raise anything at all on damaged files
-        raise ImageError(f"truncated or damaged ({error or type(error).__name__})") from None
+        raise ImageError(f"truncated or damaged ({str(error) or type(error).__name__})") from None
 
 
 def _check(image: Image.Image, data: bytes) -> None:
