@@ -246,8 +246,8 @@ def test_an_experiment_file_expands_lists_and_keeps_settings_for_their_data_sets
     experiment = read_experiment(path)
     assert [s.label for s in experiment.settings("sample")] == [
         "",
-        "",
-        "per=label",
+        "factor=2.0",
+        "factor=2.0, per=label",
         "factor=5.0",
         "factor=5.0, per=label",
     ]

@@ -59,7 +59,7 @@ def stop_flag() -> Iterator[Callable[[], bool]]:
     "--workers", type=click.IntRange(1), help="Decoding threads; default: as the machine has cores."
 )
 @click.option(
-    "--max-bad", type=float, metavar="SHARE",
+    "--max-bad", type=click.FloatRange(0, 1), metavar="SHARE",
     help="Stop when more than this share (0 to 1) of the images cannot be read; default: set them aside and go on.",
 )  # fmt: skip
 @click.option("--rehash", is_flag=True, help="Trust no modification time: read every image again.")
@@ -84,6 +84,7 @@ def extract(
     from imbpipe.datasets.load import load_dataset
     from imbpipe.encoders.load import load_encoder
 
+    load_dataset(dataset, root=root, options=replace(reading, images_needed=False))
     network = load_encoder(encoder, weights=weights, device=device)
     with bar("drawing", "images") as progress:
         data = load_dataset(dataset, root=root, options=replace(reading, progress=progress))

@@ -94,7 +94,7 @@ class ResultStore:
             try:
                 tables.append(pd.read_parquet(path))
             except FileNotFoundError:
-                raise ResultsError(f"no finished run {key} in {path.parent}", "Train it first") from None
+                raise ResultsError(f"no finished run {key} in {path.parent}", "Run: imbpipe compare") from None
             except (OSError, ValueError) as error:
                 raise ResultsError(f"{path}: {error}", "Delete the file and train again") from None
         return pd.concat(tables, ignore_index=True)

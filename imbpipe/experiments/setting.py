@@ -27,10 +27,13 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """What differs from the defaults: "factor=3.0, per=label"; empty where nothing does."""
-        known = parameters_of(self.strategy)
-        changed = {name: value for name, value in self.values.items() if value != known[name].default}
-        return ", ".join(f"{name}={value}" for name, value in changed.items())
+        """The first parameter and what differs from the defaults: "factor=3.0, per=label"; may be empty."""
+        told = {
+            name: self.values[name]
+            for place, (name, parameter) in enumerate(parameters_of(self.strategy).items())
+            if self.values[name] is not None and (place == 0 or self.values[name] != parameter.default)
+        }
+        return ", ".join(f"{name}={value}" for name, value in told.items())
 
 
 BASELINE = Setting("baseline", "{}")
