@@ -20,7 +20,7 @@ def check_fresh(root: Path, dataset: Dataset, features: FeatureSet) -> None:
     machine is taken for unchanged.
     Raises StoreError: images without features, changed images, changed labels (count and first name).
     """
-    remedy = extract_command(dataset.name, features.encoder, features.spec)
+    remedy = extract_command(root, dataset.name, features.encoder, features.spec)
     row_of = {name: row for row, name in enumerate(features.ids)}
     without = [name for name in dataset.ids if name not in row_of and name not in features.quarantined]
     if without:

@@ -11,6 +11,7 @@ than eight links or attributes: HDF5 would put those into heaps that it does not
 """
 
 import hashlib
+import math
 import os
 import zlib
 from collections.abc import Iterable, Mapping
@@ -176,13 +177,19 @@ def _write_rows(file: h5py.File, content: Content, blocks: Iterable[NDArray[Any]
 
 
 def _room_for(content: Content) -> int:
-    n, d = content.shape
-    size = np.dtype(content.dtype).itemsize
-    exact = n * d * size + sum(array.nbytes for array in content.arrays.values())
-    return exact + exact // 64 + CHUNK_ROWS * d * size + BLOCK_ROWS * 512
+    """More than the file's size: whole chunks, 64 bytes a chunk to find it by, 32 KiB for the rest."""
+    size = 32_768
+    arrays = [(array.shape, array.dtype) for array in content.arrays.values()]
+    for shape, dtype in [*arrays, (content.shape, np.dtype(content.dtype))]:
+        chunk = _chunks(shape)
+        size += -(-shape[0] // chunk[0]) * (math.prod(chunk) * dtype.itemsize + 64)
+    return size
+
+
+def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
+    rows = CHUNK_ROWS if len(shape) == 2 else BLOCK_ROWS
+    return (min(rows, shape[0]), *shape[1:])
 
 
 def _create(file: h5py.File, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
-    rows = CHUNK_ROWS if len(shape) == 2 else BLOCK_ROWS
-    chunks = (min(rows, shape[0]), *shape[1:])
-    return file.create_dataset(name, shape, dtype, chunks=chunks, fletcher32=True, track_times=False)
+    return file.create_dataset(name, shape, dtype, chunks=_chunks(shape), fletcher32=True, track_times=False)

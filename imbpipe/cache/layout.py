@@ -8,14 +8,13 @@ import hashlib
 import itertools
 import json
 import re
-import shlex
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from imbpipe.cache import disk
-from imbpipe.cache.spec import Spec, canonical, check_spec, key_of
+from imbpipe.cache.spec import Spec, cache_option, canonical, check_spec, key_of
 from imbpipe.errors import StoreError
 
 KEY_CHARS = 12
@@ -55,6 +54,11 @@ class Folder:
         return [cls(path) for path in sorted((root / slug(dataset)).glob(pattern)) if path.is_dir()]
 
     @property
+    def root(self) -> Path:
+        """Of the store."""
+        return self.path.parent.parent
+
+    @property
     def key(self) -> str:
         """The first characters of the key, as the folder is named."""
         return self.path.name[-KEY_CHARS:]
@@ -82,7 +86,7 @@ class Folder:
     @property
     def repair_command(self) -> str:
         """The remedy for damage in this folder."""
-        return f"Run: imbpipe cache repair {shlex.quote(str(self.path))}"
+        return f"Run: imbpipe cache repair --key {self.key}{cache_option(self.root)}"
 
     def part(self, worker: int) -> Path:
         """The journal that worker number `worker` appends to."""
@@ -120,7 +124,7 @@ class Folder:
 
     def owns(self, dataset: str, encoder: str, spec: Spec) -> bool:
         """Whether features of that name and spec belong into this folder."""
-        return self == Folder.of(self.path.parent.parent, dataset, encoder, spec)
+        return self == Folder.of(self.root, dataset, encoder, spec)
 
     def write_spec(self, spec: Spec) -> None:
         """Store the key document unless it is there."""

@@ -80,7 +80,7 @@ def _take_stock(folder: Folder, spec: Spec) -> Inventory:
     if plan is None:
         raise StoreError(f"{folder.plan} is missing or damaged", "Run the extraction again: nothing is lost")
     stock = take_stock(plan, read_journals(folder, spec))
-    remedy = extract_command(plan.dataset, plan.encoder, spec)
+    remedy = extract_command(folder.root, plan.dataset, plan.encoder, spec)
     if len(stock.missing):
         first = plan.ids[stock.missing[0]]
         raise StoreError(

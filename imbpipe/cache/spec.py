@@ -4,6 +4,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from imbpipe.errors import StoreError
 Spec = Mapping[str, Any]
 DTYPES = {"float32": "<f4", "float16": "<f2"}
 MOST_BYTES = 60_000
+DEFAULT_ROOT = Path("cache")
 
 
 def canonical(document: object) -> bytes:
@@ -71,9 +73,14 @@ def flat(document: Spec, prefix: str = "") -> dict[str, Any]:
     return values
 
 
-def extract_command(dataset: str, encoder: str, spec: Spec | None = None) -> str:
-    """The remedy that encodes what is missing."""
+def extract_command(root: Path, dataset: str, encoder: str, spec: Spec | None = None) -> str:
+    """The remedy that encodes what is missing from the cache at `root`."""
     names = f"--dataset {shlex.quote(dataset)} --encoder {shlex.quote(encoder)}"
     weights = _WEIGHTS.get(weights_kind(spec), "") if spec else ""
     dtype = " --dtype float16" if spec and spec.get("dtype") == "float16" else ""
-    return f"Run: imbpipe extract {names}{weights}{dtype}"
+    return f"Run: imbpipe extract {names}{weights}{dtype}{cache_option(root)}"
+
+
+def cache_option(root: Path) -> str:
+    """How a command is told of the cache at `root`; nothing for the one it takes by itself."""
+    return "" if root == DEFAULT_ROOT else f" --cache {shlex.quote(str(root))}"

@@ -75,7 +75,9 @@ class FeatureStore:
             if not entry.complete:
                 raise StoreError(
                     f"features of {dataset!r} by {encoder!r} are not complete: {entry.state}",
-                    folder.repair_command if entry.problem else extract_command(dataset, encoder, entry.spec),
+                    folder.repair_command
+                    if entry.problem
+                    else extract_command(self.root, dataset, encoder, entry.spec),
                 )
         features = read_features(folder.features)
         _check_owner(features, folder, dataset, encoder)
@@ -105,14 +107,14 @@ class FeatureStore:
             differences = describe_differences(known[-1].read_spec(), spec)
             raise StoreError(
                 f"features of {dataset!r} by {encoder!r} were made with other {differences}",
-                extract_command(dataset, encoder, spec),
+                extract_command(self.root, dataset, encoder, spec),
             )
         raise self._none(dataset, encoder, spec)
 
     def _none(self, dataset: str, encoder: str, spec: Spec | None) -> StoreError:
         return StoreError(
             f"no features of {dataset!r} by {encoder!r} in {self.root}",
-            extract_command(dataset, encoder, spec),
+            extract_command(self.root, dataset, encoder, spec),
         )
 
 
