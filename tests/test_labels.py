@@ -156,7 +156,7 @@ def test_a_column_that_is_neither_label_nor_bit_is_named(tmp_path):
         CSV.replace(",", "\t").encode(),
         CSV.replace("image,label", '"image","label"').replace(",", ";").encode(),
         CSV.replace(",", ", ").encode(),
-        CSV.replace("cat", '"cat"').encode(),
+        CSV.replace(",", ', "').replace("\n", '"\n').encode(),
         CSV.replace("\n", "\n\n").encode(),
         CSV.upper().replace("JPG", "jpg").replace("CAT", "cat").replace("DOG", "dog").lower().encode(),
         CSV.encode() + b",\n,\n",

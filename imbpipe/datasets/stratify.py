@@ -100,8 +100,7 @@ def _deal(
 
 def _turns(positives: Counts, rng: Generator) -> Rows:
     """Units at random, but those of equal label sets in a row: dealt in turn they spread evenly."""
-    hashes = rng.integers(2**64, size=positives.shape[1] + 1, dtype=np.uint64)
-    of_set = (positives > 0) @ hashes[1:] + hashes[0]  # wraps around, so that no set tends to come first
+    of_set = (positives > 0) @ rng.integers(2**32, size=positives.shape[1])
     return np.lexsort((rng.random(len(positives)), of_set))
 
 
