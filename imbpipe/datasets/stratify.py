@@ -142,5 +142,5 @@ def _best_swap(
             uneven = abs(sizes[unit] - np.where(partners >= 0, sizes[partners], 0))
             best = np.lexsort((abs(moved).sum(axis=1), uneven, still))[0]
             if still[best] < lacks[:, [source, target]].sum():
-                return unit, partners[best], target
+                return int(unit), int(partners[best]), int(target)
     return None
