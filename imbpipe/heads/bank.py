@@ -1,16 +1,30 @@
-"""Train many heads over features in memory."""
+"""Train many heads over features in memory: hundreds in the time of a few."""
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from imbpipe.errors import UsageError
+from imbpipe.heads.batches import Data
+from imbpipe.heads.checks import check
 from imbpipe.heads.losses import LOSSES
-from imbpipe.heads.run import HeadConfig, Protocol, Run
+from imbpipe.heads.network import logits
+from imbpipe.heads.pool import workers
+from imbpipe.heads.run import Protocol, Run
+from imbpipe.heads.schedule import schedule
+from imbpipe.heads.slices import Slice, group_runs
+from imbpipe.heads.train import train_slice
 from imbpipe.types import Features, Progress
+
+ROWS = 4096
+"""Rows scored at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,32 +32,52 @@ class Bank:
     """k trained heads.
 
     runs: k indices into the runs that were given, in the order of the stacked parameters.
-    parameters: hidden.weight (k, h, d), hidden.bias (k, h) (MLP only), output.weight (k, c, h or d),
-        output.bias (k, c), output.scale (k,) (cosine only). To score changed ones, `dataclasses.replace`.
-    softmax: (k,) which heads' scores are a softmax; the others' are sigmoids.
+    parameters: hidden.weight (k, h, d) and hidden.bias (k, h) (MLP only), output.weight (k, c, h or d),
+        output.bias (k, c), output.scale (k, 1) (cosine only). For heads with other parameters:
+        `dataclasses.replace(bank, parameters=...)`.
+    softmax: (k,) which heads' scores are a softmax over classes; the others' are sigmoids.
+    device: where scores are computed.
     """
 
     runs: tuple[int, ...]
-    head: HeadConfig
     parameters: dict[str, NDArray[np.float32]]
     softmax: NDArray[np.bool_]
+    device: str = "cpu"
 
     def logits(self, features: Features) -> NDArray[np.float32]:
         """(k, n, c) for features (n, d)."""
-        x = torch.from_numpy(np.ascontiguousarray(features, np.float32)).expand(len(self.runs), -1, -1)
-        p = {name: torch.from_numpy(value) for name, value in self.parameters.items()}
-        return _logits(x, p, self.head).numpy()
+        return self._each_head(features, lambda z, softmax: z)
 
     def scores(self, features: Features) -> NDArray[np.float32]:
         """(k, n, c) in [0, 1] for features (n, d)."""
-        z = torch.from_numpy(self.logits(features))
-        softmax = torch.from_numpy(self.softmax)[:, None, None]
-        return torch.where(softmax, torch.softmax(z, 2), torch.sigmoid(z)).numpy()
+        return self._each_head(
+            features, lambda z, softmax: torch.softmax(z, 2) if softmax else torch.sigmoid(z)
+        )
+
+    def _each_head(self, features: Features, finish: Callable[[Tensor, bool], Tensor]) -> NDArray[np.float32]:
+        bias = self.parameters["output.bias"]
+        out = np.empty((len(self.runs), len(features), bias.shape[1]), bias.dtype)
+
+        @torch.inference_mode()
+        def fill(head: int, start: int) -> None:
+            some = slice(start, start + ROWS)
+            p = {name: torch.from_numpy(value[head : head + 1]) for name, value in self.parameters.items()}
+            p = {name: (value if value.ndim == 3 else value[..., None]) for name, value in p.items()}
+            p = {name: value.to(self.device) for name, value in p.items()}
+            z = logits(p, as_tensor(features[some], out.dtype).to(self.device))
+            out[head, some] = finish(z, bool(self.softmax[head]))[0].cpu().numpy()
+
+        with workers(torch.get_num_threads()) as pool:
+            starts = range(0, len(features), ROWS)
+            jobs = [pool.submit(fill, head, start) for start in starts for head in range(len(self.runs))]
+            for job in jobs:
+                job.result()
+        return out
 
 
 def train_heads(
     features: Features,
-    labels: NDArray[np.generic],
+    labels: NDArray[Any],
     runs: Sequence[Run],
     protocol: Protocol,
     *,
@@ -52,87 +86,83 @@ def train_heads(
     progress: Progress | None = None,
     class_names: Sequence[str] = (),
 ) -> Iterator[Bank]:
-    """Train one head a run; yield them as they finish.
+    """Train one head a run; yield heads in the order in which they are done, a slice at a time.
 
-    features: (N, d). labels: (N, c). memory: bytes that training may take beside both.
-    Raises PlanError.
+    A head's parameters depend on its run and the protocol only: not on the other runs and, on a CPU,
+    not on the number of threads, bit for bit. Training goes on while the caller looks at a bank; closing
+    the iterator stops it.
+
+    features: (N, d), trained in float64 if they are, else in float32. labels: (N, c) bool, or in [0, 1].
+    device: "cpu", "cuda", or "auto": CUDA where there is one. On a CPU all of torch's threads work.
+    memory: bytes that training may take beside the features and labels.
+    progress: called with heads done and heads in all. class_names: for messages.
+
+    Raises, before any training, PlanError (a run cannot be trained: a class without positives, nothing
+    to draw, a negative weight, an unknown loss), StoreError (a feature is not finite), UsageError (the
+    memory budget is too small, no such device).
     """
-    for number, run in enumerate(runs):
-        run.plan.check(len(run.train), labels.shape[1])
-        parameters, softmax = _train(features, labels, run, protocol)
-        if progress is not None:
-            progress(number + 1, len(runs))
-        yield Bank((number,), protocol.head, parameters, np.array([softmax]))
-
-
-def _logits(x: Tensor, p: dict[str, Tensor], head: HeadConfig, mask: Tensor | None = None) -> Tensor:
-    """(k, n, c) of x (k, n, d)."""
-    if head.kind == "mlp":
-        x = torch.baddbmm(p["hidden.bias"][:, None], x, p["hidden.weight"].mT).relu()
-        x = x if mask is None else x * mask
-    w = p["output.weight"]
-    if head.kind == "cosine":
-        x = torch.nn.functional.normalize(x, dim=2) * p["output.scale"][:, None, None]
-        w = torch.nn.functional.normalize(w, dim=2)
-    return torch.baddbmm(p["output.bias"][:, None], x, w.mT)
-
-
-def _initial(d: int, c: int, head: HeadConfig, seed: int) -> dict[str, Tensor]:
-    g = torch.Generator().manual_seed(seed)
-
-    def linear(inside: int, outside: int) -> tuple[Tensor, Tensor]:
-        bound = inside**-0.5
-        return (
-            torch.empty(1, outside, inside).uniform_(-bound, bound, generator=g),
-            torch.empty(1, outside).uniform_(-bound, bound, generator=g),
-        )
-
-    p = {}
-    if head.kind == "mlp":
-        p["hidden.weight"], p["hidden.bias"] = linear(d, head.hidden)
-        d = head.hidden
-    p["output.weight"], p["output.bias"] = linear(d, c)
-    if head.kind == "cosine":
-        p["output.scale"] = torch.full((1,), 10.0)
-    return p
+    if not runs:
+        return iter(())
+    check(features, labels, runs, protocol, class_names)
+    where = _device(device)
+    dtype = np.dtype(np.float64 if features.dtype == np.float64 else np.float32)
+    data = Data(as_tensor(features, dtype).to(where), torch.from_numpy(labels.astype(dtype)).to(where))
+    slices, at_a_time = schedule(
+        group_runs(runs, protocol), runs, data, protocol, memory, torch.get_num_threads()
+    )
+    return _train(slices, at_a_time, runs, data, protocol, progress)
 
 
 def _train(
-    features: Features, labels: NDArray[np.generic], run: Run, protocol: Protocol
-) -> tuple[dict[str, NDArray[np.float32]], bool]:
-    x = torch.from_numpy(np.asarray(features[run.train], np.float32))
-    y = torch.from_numpy(np.asarray(labels[run.train], np.float32))
-    if run.plan.synthetic is not None:
-        x = torch.cat([x, torch.from_numpy(run.plan.synthetic.features)])
-        y = torch.cat([y, torch.from_numpy(run.plan.synthetic.labels)])
-    p = _initial(x.shape[1], y.shape[1], protocol.head, run.seed)
-    for value in p.values():
-        value.requires_grad_()
-    adam = torch.optim.Adam(p.values(), lr=protocol.learning_rate)
-    rng = np.random.default_rng(run.seed)
-    masks = torch.Generator().manual_seed(run.seed)
-    keep = 1 - protocol.head.dropout
-    for epoch in range(protocol.epochs):
-        phase = [f for f in run.plan.phases if round(f.start * protocol.epochs) <= epoch][-1]
-        loss = LOSSES[phase.loss]
-        settings = {k: torch.as_tensor(v) for k, v in {**loss.defaults, **phase.parameters}.items()}
-        settings = {k: v.reshape(1, -1, 1) for k, v in settings.items()}
-        rows = np.arange(len(run.train)) if phase.rows is None else phase.rows
-        if phase.probability is not None:
-            drawn = phase.probability / phase.probability.sum()
-            rows = rng.choice(len(drawn), len(rows), p=drawn)
-        w = torch.ones(len(x)) if phase.weight is None else torch.from_numpy(phase.weight)
-        w = w if w.ndim == 2 else w[:, None].expand(y.shape)
-        if protocol.step is not None:
-            adam.param_groups[0]["lr"] = protocol.learning_rate * protocol.gamma ** (epoch // protocol.step)
-        for batch in torch.from_numpy(rng.permutation(rows)).split(protocol.batch_size):
-            mask = torch.rand(1, len(batch), protocol.head.hidden, generator=masks) < keep
-            z = _logits(x[batch][None], p, protocol.head, mask / keep).mT
-            if phase.offset is not None:
-                z = z + torch.from_numpy(phase.offset)[:, None]
-            value = loss.value(z, y[batch].T[None], w[batch].T[None], settings).sum() / len(batch)
-            (value if loss.link == "softmax" else value / y.shape[1]).backward()
-            adam.step()
-            adam.zero_grad()
-    last = LOSSES[run.plan.phases[-1].loss].link
-    return {name: value.detach().numpy() for name, value in p.items()}, last == "softmax"
+    slices: Sequence[Slice],
+    at_a_time: int,
+    runs: Sequence[Run],
+    data: Data,
+    protocol: Protocol,
+    progress: Progress | None,
+) -> Iterator[Bank]:
+    stop = threading.Event()
+    done = 0
+    with workers(at_a_time) as pool:
+        jobs = {pool.submit(train_slice, part, runs, data, protocol, stop.is_set): part for part in slices}
+        try:
+            for job in as_completed(jobs):
+                part = jobs.pop(job)
+                done += len(part.runs)
+                if progress is not None:
+                    progress(done, len(runs))
+                yield _bank(part, job.result(), runs, data)
+        finally:
+            stop.set()
+
+
+def _bank(part: Slice, trained: Mapping[str, Tensor], runs: Sequence[Run], data: Data) -> Bank:
+    parameters = {
+        name: (value if name.endswith("weight") else value[..., 0]).contiguous().cpu().numpy().copy()
+        for name, value in trained.items()
+    }
+    last = [LOSSES[runs[number].plan.phases[-1].loss].link for number in part.runs]
+    softmax = np.array([link == "softmax" for link in last])
+    return Bank(part.runs, parameters, softmax, data.features.device.type)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.partition(":")[0] == "cuda" and not torch.cuda.is_available():
+        raise UsageError("no CUDA device here", "Use the device 'cpu' or 'auto'")
+    return torch.device(name)
+
+
+def as_tensor(array: NDArray[Any], dtype: np.dtype[Any]) -> Tensor:
+    """`array` as a tensor on the same memory where its type allows; nothing may write to it."""
+    array = np.ascontiguousarray(array, dtype)
+    if not array.flags.writeable:  # torch warns of a flag that it cannot keep
+        array = np.asarray(_Writeable(array))
+    return torch.from_numpy(array)
+
+
+class _Writeable:
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array = array
+        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}

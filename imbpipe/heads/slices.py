@@ -1,0 +1,125 @@
+"""Which runs are trained together: groups share batches, slices are what one worker trains at a time."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbpipe.errors import PlanError
+from imbpipe.heads.run import Protocol, Run
+from imbpipe.strategies.plan import Phase
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs with the same batches, order and dropout. steps: of each epoch. synthetic: rows made for them."""
+
+    runs: tuple[int, ...]
+    steps: tuple[int, ...]
+    synthetic: int = 0
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Groups of equal size, the longest first in every epoch."""
+
+    groups: tuple[Group, ...]
+
+    @property
+    def runs(self) -> tuple[int, ...]:
+        return tuple(run for group in self.groups for run in group.runs)
+
+    @property
+    def cost(self) -> float:
+        """Time relative to other slices: a step of a head is 1, a gathered batch 0.2, a step's calls 0.2."""
+        size = len(self.groups[0].runs)
+        return sum(sum(g.steps) * (size + 0.2) for g in self.groups) + 0.2 * sum(self.groups[0].steps)
+
+
+def phase_of_epoch(run: Run, epoch: int, epochs: int) -> Phase:
+    """The last phase whose start is at or before epoch / epochs."""
+    return [phase for phase in run.plan.phases if phase.start <= epoch / epochs][-1]
+
+
+def last_start(run: Run, epochs: int) -> int:
+    """The epoch in which the last phase starts."""
+    return next(e for e in range(epochs) if phase_of_epoch(run, e, epochs) is run.plan.phases[-1])
+
+
+def group_runs(runs: Sequence[Run], protocol: Protocol) -> list[Group]:
+    """Groups of runs, in the order of their first run.
+
+    Raises PlanError: a phase starts so late, or so close to the next, that no epoch trains in it.
+    """
+    digest = _Digest()
+    members: dict[Any, list[int]] = defaultdict(list)
+    for number, run in enumerate(runs):
+        phases = [phase_of_epoch(run, epoch, protocol.epochs) for epoch in range(protocol.epochs)]
+        for phase in run.plan.phases:
+            if not any(phase is used for used in phases):
+                raise PlanError(f"no epoch of {protocol.epochs} trains in the phase from {phase.start} on")
+        made = run.plan.synthetic
+        key = (
+            run.seed,
+            digest(run.train),
+            digest(run.validation) if protocol.patience else b"",
+            made and (digest(made.features), digest(made.labels)),
+            tuple((digest(phase.rows), digest(phase.probability)) for phase in phases),
+        )
+        members[key].append(number)
+    return [_group(runs, tuple(numbers), protocol) for numbers in members.values()]
+
+
+def _group(runs: Sequence[Run], numbers: tuple[int, ...], protocol: Protocol) -> Group:
+    run = runs[numbers[0]]
+    phases = (phase_of_epoch(run, epoch, protocol.epochs) for epoch in range(protocol.epochs))
+    counts = (len(run.train if phase.rows is None else phase.rows) for phase in phases)
+    steps = tuple(-(-count // protocol.batch_size) for count in counts)
+    by_loss = sorted(numbers, key=lambda number: [phase.loss for phase in runs[number].plan.phases])
+    return Group(tuple(by_loss), steps, 0 if run.plan.synthetic is None else len(run.plan.synthetic.labels))
+
+
+def cut(groups: Sequence[Group], most: int, *, merge: bool) -> list[Slice]:
+    """Slices of at most `most` heads, the costliest first.
+
+    merge: put groups of equal size together; groups of one run always are.
+    """
+    parts: dict[int, list[Group]] = defaultdict(list)
+    for group in groups:
+        for runs in np.array_split(group.runs, -(-len(group.runs) // most)):
+            parts[len(runs)].append(Group(tuple(runs.tolist()), group.steps, group.synthetic))
+    slices = []
+    for size, same in parts.items():
+        room = most // size if merge or size == 1 else 1
+        pile: list[Group] = []
+        for group in sorted(same, key=lambda group: (group.synthetic > 0, *group.steps), reverse=True):
+            if pile and (len(pile) == room or not _fits(pile[-1], group)):
+                slices.append(Slice(tuple(pile)))
+                pile = []
+            pile.append(group)
+        slices.append(Slice(tuple(pile)))
+    return sorted(slices, key=lambda part: part.cost, reverse=True)
+
+
+def _fits(longer: Group, group: Group) -> bool:
+    ordered = all(a >= b for a, b in zip(longer.steps, group.steps, strict=True))
+    return ordered and not longer.synthetic and not group.synthetic
+
+
+class _Digest:
+    """SHA-256 of arrays, each computed once. The arrays must outlive it."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, bytes] = {}
+
+    def __call__(self, array: NDArray[Any] | None) -> bytes:
+        if array is None:
+            return b""
+        if id(array) not in self._known:
+            head = f"{array.shape}{array.dtype.str}".encode()
+            self._known[id(array)] = hashlib.sha256(head + np.ascontiguousarray(array).tobytes()).digest()
+        return self._known[id(array)]

@@ -1,0 +1,93 @@
+"""Train one slice: the loop over epochs and batches."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from imbpipe.heads.batches import Batches, Chunk, Data
+from imbpipe.heads.early import Best
+from imbpipe.heads.network import NETWORKS, Network, shapes
+from imbpipe.heads.objective import Objective
+from imbpipe.heads.replay import Replay
+from imbpipe.heads.run import Protocol, Run
+from imbpipe.heads.slices import Slice, phase_of_epoch
+from imbpipe.heads.stack import Stack
+
+
+class Stopped(Exception):  # noqa: N818 – not an error
+    """Nobody waits for the slice any more."""
+
+
+@torch.inference_mode()
+def train_slice(
+    part: Slice, runs: Sequence[Run], data: Data, protocol: Protocol, stopped: Callable[[], bool]
+) -> dict[str, Tensor]:
+    """The parameters of the slice's K trained heads by name, (K, rows, columns).
+
+    Raises Stopped soon after `stopped()` turns true.
+    """
+    return _Trainer(part, runs, data, protocol).train(stopped)
+
+
+class _Trainer:
+    def __init__(self, part: Slice, runs: Sequence[Run], data: Data, protocol: Protocol) -> None:
+        self.protocol = protocol
+        self.data = data
+        self.runs = [runs[number] for number in part.runs]
+        self.size = len(part.groups[0].runs)
+        self.batches = Batches(part, runs, data, protocol)
+        layers = shapes(protocol.head, data.features.shape[1], data.labels.shape[1])
+        seeds = [run.seed for run in self.runs]
+        self.stack = Stack(layers, seeds, len(part.groups), data.features)
+        self.replay = Replay(self._steps, data.features.device)
+        sources = 1 if len(part.groups) == 1 else len(self.runs)
+        self.x = data.features.new_empty(sources, self.batches.batch, data.features.shape[1])
+        self.networks: dict[int, Network] = {}
+
+    def train(self, stopped: Callable[[], bool]) -> dict[str, Tensor]:
+        best = None
+        if self.protocol.patience is not None:
+            best = Best(self.runs, self.size, self.stack, self.data, self.protocol)
+        phases = None
+        for epoch in range(self.protocol.epochs):
+            now = [phase_of_epoch(run, epoch, self.protocol.epochs) for run in self.runs]
+            if now != phases:
+                phases = now
+                rows = [self.batches.numbered(run) for run in self.runs]
+                self.objective = Objective(phases, rows, self.data.labels.shape[1], self.x)
+                self.replay.forget()
+            for chunk in self.batches.epoch(epoch, self.objective):
+                if stopped():
+                    raise Stopped
+                self.replay.run(chunk, self._learning_rate(epoch))
+            if best is not None and best.all_stopped_after(epoch):
+                break
+        return self.stack.views(self.stack.parameters if best is None else best.parameters)
+
+    def _learning_rate(self, epoch: int) -> float:
+        """torch.optim.lr_scheduler.StepLR, stepped after every epoch."""
+        step = self.protocol.step
+        drops = 0 if step is None else epoch // step
+        return self.protocol.learning_rate * self.protocol.gamma**drops
+
+    def _steps(self, chunk: Chunk, learning_rate: float) -> None:
+        network = self._network(chunk.groups)
+        gathered = self.x[: chunk.groups * self.size]
+        flat, x = gathered.flatten(0, 1), gathered.expand(chunk.groups * self.size, -1, -1)
+        masks = [None] * chunk.steps if chunk.mask is None else chunk.mask.unbind()
+        steps = zip(chunk.rows.unbind(), chunk.targets.unbind(), chunk.weight.unbind(), masks, strict=True)
+        for rows, targets, weight, mask in steps:
+            torch.index_select(self.batches.data.features, 0, rows, out=flat)
+            z = network.forward(x, mask)
+            network.backward(x, self.objective.gradient(z, targets, weight))
+            self.stack.adam(chunk.groups, learning_rate)
+
+    def _network(self, groups: int) -> Network:
+        if groups not in self.networks:
+            heads = groups * self.size
+            p = self.stack.views(self.stack.parameters[:heads])
+            g = self.stack.views(self.stack.gradient[:heads])
+            keep = 1 - self.protocol.head.dropout
+            self.networks[groups] = NETWORKS[self.protocol.head.kind](p, g, self.batches.batch, keep)
+        return self.networks[groups]
