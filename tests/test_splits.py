@@ -64,7 +64,7 @@ def test_each_class_of_a_single_label_set_is_cut_60_20_20_to_within_one_row(clas
     found = counts(data, make_split(data, seed))
     exact = np.outer([0.6, 0.2, 0.2], class_counts(data.labels))
     assert (abs(found - exact) < 1 + 1e-9).all()
-    if class_counts(data.labels).min() >= 3:
+    if class_counts(data.labels).min() >= 5:  # with fewer, reaching every part comes first
         assert abs(found.sum(1) - np.array([0.6, 0.2, 0.2]) * len(data)).max() < 2 + 1e-9
 
 
