@@ -524,7 +524,7 @@ def test_no_text_overlaps_another_or_leaves_the_page(figures: dict[str, Figure],
     assert off_the_page(figures[name]) == []
 
 
-@pytest.mark.parametrize("name", ["1", "6", "7", "9", "10"])
+@pytest.mark.parametrize("name", ["1", "6", "9", "10"])
 def test_odd_class_names_are_shown_as_they_are_and_fit(multi: Dataset, name: str):
     odd = rename(multi, ODD)
     figure = make(name, FigureInputs(multi=odd, results=make_results(odd, ["clip"])))
@@ -551,7 +551,7 @@ def test_a_figure_with_nothing_but_its_names_changed_would_be_caught_overlapping
     assert off_the_page(figure)
 
 
-@pytest.mark.parametrize("name", ["1", "2", "9"])
+@pytest.mark.parametrize("name", ["1", "9"])
 def test_the_same_inputs_give_the_same_bytes_whatever_the_users_settings(
     inputs: FigureInputs, tmp_path: Path, name: str
 ):
