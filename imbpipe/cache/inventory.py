@@ -69,9 +69,10 @@ def _quarantined(plan: StorePlan, journals: Journals, where: NDArray[np.int64]) 
     return {name: found[name] for name in plan.ids if name in found and where[plan.place[name]] == MISSING}
 
 
-def stored_inventory(folder: Folder, spec: Spec) -> Inventory | None:
-    """What the folder holds, headers of journals looked at only; None where there is no readable plan.
+def stored_inventory(folder: Folder, spec: Spec, *, payloads: bool = False) -> Inventory | None:
+    """What the folder holds; None where there is no readable plan.
 
+    payloads: check the CRC of every payload, not of headers alone.
     Needs no lock: it looks again where a packing process came in between.
     Raises StoreError: a journal is of another spec, or the folder never stands still.
     """
@@ -79,7 +80,7 @@ def stored_inventory(folder: Folder, spec: Spec) -> Inventory | None:
         with contextlib.suppress(FileNotFoundError):
             before = _version(folder)
             plan = current_plan(folder)
-            journals = read_journals(folder, spec, payloads=False)
+            journals = read_journals(folder, spec, payloads=payloads)
             if _version(folder) == before:
                 return None if plan is None else take_stock(plan, journals)
     raise StoreError(f"{folder.path} changes all the time", "Try again when nothing writes to it")

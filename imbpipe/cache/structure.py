@@ -65,7 +65,7 @@ def _check_dataset(file: h5py.File, name: str, path: Path, size: int) -> tuple[i
     found = file[name]
     if not isinstance(found, h5py.Dataset):
         raise StoreError(f"{name} in {path} is not a data set", REMEDY)
-    what = _foreign_storage(found) or _foreign_type(name, found.dtype)
+    what = _foreign_type(name, found.dtype) or _foreign_storage(found)
     if what:
         raise StoreError(f"{name} in {path} {what}", REMEDY)
     dimensions = 2 if name in ("features", "labels", "image_digest") else 1

@@ -55,7 +55,7 @@ def verify(
     problems: list[str] = []
     try:
         spec = folder.read_spec()
-        stock = stored_inventory(folder, spec)
+        stock = stored_inventory(folder, spec, payloads=True)
     except StoreError as error:
         return Verification(path, 0, (error.fact,))
     if stock is None:

@@ -18,6 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from imbpipe.cache.entries import read_entry
 from imbpipe.cache.inventory import take_stock
 from imbpipe.cache.journals import read_journals
 from imbpipe.cache.layout import Folder
@@ -184,6 +185,20 @@ def judge_journal(place: Folder, spec: dict[str, Any]) -> Callable[[], str]:
     return judge
 
 
+def judge_description(place: Folder, spec: dict[str, Any]) -> Callable[[], str]:
+    """A damaged SPEC.json or PLAN.json is told or made again; it never changes what is read."""
+
+    def judge() -> str:
+        entry = read_entry(place.path)
+        plan = read_plan(place.plan)
+        if entry.problem or plan is None:
+            return DETECTED
+        same = (entry.spec, entry.dataset, entry.encoder, entry.rows) == (spec, "toys", toy.ENCODER, ROWS - 1)
+        return HARMLESS if same and plan.to_json() == place.plan.read_bytes() else SILENT
+
+    return judge
+
+
 if __name__ == "__main__":
     kind, first, step = sys.argv[1], int(sys.argv[3]), int(sys.argv[4])
     place, spec = make(Path(sys.argv[2]))
@@ -191,5 +206,7 @@ if __name__ == "__main__":
         "reader": (place.features, judge_reader(place)),
         "plain": (place.features, judge_plain(place)),
         "journal": (place.part(0), judge_journal(place, spec)),
+        "plan": (place.plan, judge_description(place, spec)),
+        "spec": (place.spec, judge_description(place, spec)),
     }
     print(json.dumps(asdict(flip_all(judges[kind][0], first, step, judges[kind][1]))))

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from imbpipe.cache import writer
 from imbpipe.cache.inventory import stored_inventory
@@ -70,7 +71,7 @@ class Storm:
         while True:
             victims = [fork(lambda worker=worker: self._work(root, worker)) for worker in range(WORKERS)]
             spare = self.counts.kills >= kills
-            ends = [wait(victim, None if spare else self.random.uniform(0, 0.05)) for victim in victims]
+            ends = [wait(victim, None if spare else self.random.uniform(0, 0.06)) for victim in victims]
             self.counts.kills += ends.count(-signal.SIGKILL)
             self.counts.steps += sum(end not in (0, -signal.SIGKILL) for end in ends)
             self._check(root)
@@ -158,5 +159,6 @@ def wait(child: int, patience: float | None) -> int:
 
 
 if __name__ == "__main__":
+    toy.without_syncing(pytest.MonkeyPatch())
     kills, in_pack, seed = map(int, sys.argv[2:])
     print(json.dumps(asdict(Storm(Path(sys.argv[1]), seed).run(kills, in_pack))))

@@ -43,10 +43,10 @@ def draw(folder: Path, n: int) -> Dataset:
     return Dataset("toys", ids, images, labels, CLASSES, "multi-label")
 
 
-def without_syncing(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_syncing(patch: pytest.MonkeyPatch) -> None:
     """Save time where no power is cut."""
-    monkeypatch.setattr(os, "fsync", lambda fd: None)
-    monkeypatch.setattr(disk, "sync_data", lambda fd: None)
+    patch.setattr(os, "fsync", lambda fd: None)
+    patch.setattr(disk, "sync_data", lambda fd: None)
 
 
 def head(dataset: Dataset, n: int) -> Dataset:

@@ -1,0 +1,291 @@
+"""Files that are not what the store wrote: each is refused by name before its data is touched."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from store_faults import toy
+
+from imbpipe.cache.reader import read_features
+from imbpipe.errors import StoreError
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> toy.Shelf:
+    shelf = toy.shelf(tmp_path_factory.mktemp("good"), n=300)
+    shelf.fill()
+    return shelf
+
+
+@pytest.fixture
+def copy(good: toy.Shelf, tmp_path: Path) -> Path:
+    path = tmp_path / "features.h5"
+    shutil.copy(good.folder.features, path)
+    path.chmod(0o644)
+    return path
+
+
+def replaced(name: str, make: Callable[[h5py.File, np.ndarray], object]) -> Callable[[Path], None]:
+    """Puts something else where the data set `name` was."""
+
+    def change(path: Path) -> None:
+        with h5py.File(path, "r+") as file:
+            data = file[name][...]
+            del file[name]
+            make(file, data)
+
+    return change
+
+
+def external_link(file: h5py.File, data: np.ndarray) -> None:
+    other = Path(file.filename).with_name("other.h5")
+    with h5py.File(other, "w") as elsewhere:
+        elsewhere["features"] = data
+    file["features"] = h5py.ExternalLink(str(other), "features")
+
+
+def soft_link(file: h5py.File, data: np.ndarray) -> None:
+    file["elsewhere"] = data
+    file["features"] = h5py.SoftLink("/elsewhere")
+
+
+def virtual(file: h5py.File, data: np.ndarray) -> None:
+    layout = h5py.VirtualLayout(data.shape, data.dtype)
+    layout[:] = h5py.VirtualSource("missing.h5", "features", data.shape)
+    file.create_virtual_dataset("features", layout)
+
+
+def external_storage(file: h5py.File, data: np.ndarray) -> None:
+    raw = Path(file.filename).with_name("raw")
+    raw.write_bytes(data.tobytes())
+    file.create_dataset("features", data.shape, data.dtype, external=[(str(raw), 0, data.nbytes)])
+
+
+def huge(file: h5py.File, data: np.ndarray) -> None:
+    file.create_dataset("features", (1 << 40, 8), "<f4", chunks=(256, 8), fletcher32=True)
+
+
+def unknown_filter(file: h5py.File, data: np.ndarray) -> None:
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_chunk((256, 8))
+    properties.set_filter(32_015, h5py.h5z.FLAG_OPTIONAL, ())
+    space, kind = h5py.h5s.create_simple(data.shape), h5py.h5t.IEEE_F32LE
+    h5py.h5d.create(file.id, b"features", kind, space, properties)
+
+
+def compressed(file: h5py.File, data: np.ndarray) -> None:
+    file.create_dataset("features", data=data, chunks=(256, 8), compression="gzip")
+
+
+def unchecked(file: h5py.File, data: np.ndarray) -> None:
+    file.create_dataset("features", data=data)
+
+
+def group(file: h5py.File, data: np.ndarray) -> None:
+    file.create_group("features")
+
+
+def chunked(name: str, data: np.ndarray) -> Callable[[h5py.File, np.ndarray], object]:
+    """A data set that is right but for its values' type or shape."""
+    chunks = (min(256, len(data)), *data.shape[1:])
+    return lambda file, _: file.create_dataset(name, data=data, chunks=chunks, fletcher32=True)
+
+
+def objects(file: h5py.File, data: np.ndarray) -> None:
+    file.create_dataset("ids", data=[f"id{row}" for row in range(300)], dtype=h5py.string_dtype())
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (replaced("features", external_link), "features in .* is a link to somewhere else"),
+        (replaced("features", soft_link), "features in .* is a link to somewhere else"),
+        (replaced("features", virtual), "features in .* is a virtual data set"),
+        (replaced("features", external_storage), "features in .* keeps its data in another file"),
+        (
+            replaced("features", huge),
+            r"features in .* claims shape \(1099511627776, 8\) in a file of \d+ bytes",
+        ),
+        (replaced("features", unknown_filter), r"features in .* passes through filters \[32015\]"),
+        (replaced("features", compressed), r"features in .* passes through filters \[1\]"),
+        (replaced("features", unchecked), "features in .* is not stored in checksummed chunks"),
+        (replaced("features", group), "features in .* is not a data set"),
+        (replaced("features", lambda file, data: None), "has no 'features'"),
+        (
+            replaced("features", chunked("features", np.zeros((300, 9), "<f4"))),
+            r"shape \(300, 9\), not \(300, 8\)",
+        ),
+        (
+            replaced("features", chunked("features", np.zeros((299, 8), "<f4"))),
+            r"shape \(299, 8\), not \(300, 8\)",
+        ),
+        (
+            replaced("features", chunked("features", np.zeros((300, 8), "<f8"))),
+            "features in .* is of type float64",
+        ),
+        (
+            replaced("features", chunked("features", np.zeros((300, 8), "<f2"))),
+            "features in .* are <f2, not float32",
+        ),
+        (
+            replaced("features", chunked("features", np.zeros((300, 8), "<i4"))),
+            "features in .* is of type int32",
+        ),
+        (replaced("ids", objects), "ids in .* is of type object"),
+        (
+            replaced("labels", chunked("labels", np.zeros((300, 3), "u1"))),
+            r"labels in .* has shape \(300, 3\)",
+        ),
+        (
+            replaced("row_crc32", chunked("row_crc32", np.zeros(300, "<i8"))),
+            "row_crc32 in .* is of type int64",
+        ),
+    ],
+)
+def test_a_foreign_structure_is_refused_by_name(
+    copy: Path, change: Callable[[Path], None], told: str
+) -> None:
+    change(copy)
+    with pytest.raises(StoreError, match=told):
+        read_features(copy)
+
+
+@pytest.mark.parametrize("value", ["text of any length", np.arange(3), 2, None])
+def test_an_attribute_of_another_type_is_refused_before_it_is_read(copy: Path, value: object) -> None:
+    with h5py.File(copy, "r+") as file:
+        del file.attrs["spec"]
+        if value is not None:
+            file.attrs["spec"] = value
+    with pytest.raises(StoreError, match="attribute 'spec'"):
+        read_features(copy)
+
+
+def test_a_format_of_the_future_is_refused(copy: Path) -> None:
+    with h5py.File(copy, "r+") as file:
+        file.attrs["format"] = np.int64(2)
+    with pytest.raises(StoreError, match="is of format 2, not 1"):
+        read_features(copy)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"<!DOCTYPE html><html>Not found</html>",
+        b"version https://git-lfs.github.com/spec/v1\n",
+        bytes(5000),
+    ],
+)
+def test_a_file_that_is_no_hdf5_is_damaged(copy: Path, data: bytes) -> None:
+    copy.write_bytes(data)
+    with pytest.raises(StoreError, match=r"is damaged: .*Run: imbpipe cache repair"):
+        read_features(copy)
+
+
+def test_a_file_cut_short_anywhere_is_damaged(copy: Path) -> None:
+    data = copy.read_bytes()
+    for length in range(0, len(data), 997):
+        copy.write_bytes(data[:length])
+        with pytest.raises(StoreError, match=r"damaged|cannot read|claims"):
+            read_features(copy)
+
+
+def test_swapped_pages_and_zeroed_sectors_are_damage(copy: Path) -> None:
+    data = copy.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        one, other = rng.choice(len(data) // 512, size=2, replace=False) * 512
+        changed = bytearray(data)
+        changed[one : one + 512] = data[other : other + 512]
+        if changed != data:
+            copy.write_bytes(changed)
+            _right_or_refused(copy, data)
+        changed[one : one + 512] = bytes(512)
+        copy.write_bytes(changed)
+        _right_or_refused(copy, data)
+
+
+def _right_or_refused(path: Path, original: bytes) -> None:
+    try:
+        found = read_features(path)
+    except StoreError:
+        return
+    path.write_bytes(original)
+    right = read_features(path)
+    assert found.digest == right.digest
+    np.testing.assert_array_equal(found.features, right.features)
+
+
+def test_a_damaged_row_is_named(copy: Path, good: toy.Shelf) -> None:
+    """As if HDF5's own checksum had been made to fit: the row's is left."""
+    with h5py.File(copy, "r+") as file:
+        file["features"][211, 3] += 1
+    with pytest.raises(
+        StoreError, match=r"1 rows do not match their checksums \(first row 211, 'image0211'\)"
+    ):
+        read_features(copy)
+
+
+def test_a_chunk_that_hdf5_cannot_read_is_named(copy: Path, good: toy.Shelf) -> None:
+    with h5py.File(copy) as file:
+        place = file["features"].id.get_chunk_info(1).byte_offset
+    data = bytearray(copy.read_bytes())
+    data[place + 5] ^= 4
+    copy.write_bytes(data)
+    with pytest.raises(StoreError, match=r"rows 256 to 299 \(from 'image0256'\) cannot be read"):
+        read_features(copy)
+
+
+@pytest.mark.parametrize("name", ["labels", "ids", "class_names", "image_digest", "quarantined", "row_crc32"])
+def test_a_changed_value_outside_the_features_is_noticed(copy: Path, name: str) -> None:
+    with h5py.File(copy, "r+") as file:
+        data = file[name][...]
+        data.view(np.uint8).reshape(-1)[0] ^= 1
+        file[name][...] = data
+    with pytest.raises(StoreError, match="damaged"):
+        read_features(copy)
+
+
+@pytest.mark.parametrize("name", ["dataset", "encoder", "task", "spec"])
+def test_a_changed_text_is_noticed(copy: Path, name: str) -> None:
+    with h5py.File(copy, "r+") as file:
+        text = bytes(file.attrs[name])
+        file.attrs[name] = np.bytes_(text.replace(b"oy", b"0y").replace(b"label", b"labe1"))
+    with pytest.raises(StoreError, match="damaged"):
+        read_features(copy)
+
+
+def test_a_pipe_or_a_folder_is_not_opened(tmp_path: Path) -> None:
+    pipe = tmp_path / "features.h5"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path):
+        with pytest.raises(StoreError, match="is not a regular file"):
+            read_features(path)
+    with pytest.raises(StoreError, match="No such file"):
+        read_features(tmp_path / "missing.h5")
+
+
+def test_features_of_another_data_set_or_encoder_in_the_folder_are_refused(
+    tmp_path: Path, good: toy.Shelf
+) -> None:
+    shelf = toy.shelf(tmp_path, n=5, version=2)
+    shelf.fill()
+    shelf.folder.features.unlink()
+    shutil.copy(good.folder.features, shelf.folder.features)
+    with pytest.raises(
+        StoreError, match=r"holds features of 'toys' by 'toy' with key .*, not those .*cache repair"
+    ):
+        shelf.load()
+
+
+def test_a_journal_of_another_spec_is_refused(tmp_path: Path) -> None:
+    shelf, other = toy.shelf(tmp_path / "one", n=5), toy.shelf(tmp_path / "other", n=5, version=2)
+    shelf.extract()
+    other.extract()
+    shutil.copy(other.folder.part(0), shelf.folder.part(1))
+    with pytest.raises(StoreError, match=r"part-0001.jnl was written for another spec.*imbpipe cache repair"):
+        shelf.extract()
