@@ -85,7 +85,7 @@ def test_thresholds_are_the_best_on_validation_images_and_never_see_the_test_ima
 
 
 def test_results_read_with_pandas_in_one_line(trained):
-    grid, store = trained
+    _, store = trained
     everything = pd.read_parquet(store.root / "runs")
     assert len(everything) == 12 * len(CLASSES)
     assert {"dataset", "encoder", "weights", "strategy", "setting", "seed", "class_name", "ap", "f2"} <= set(
@@ -158,8 +158,7 @@ def test_a_grid_with_runs_missing_says_so(tmp_path):
         make_grid().results(ResultStore(tmp_path))
 
 
-def test_a_damaged_result_is_named_with_the_remedy(trained, tmp_path):
-    grid, _ = trained
+def test_a_damaged_result_is_named_with_the_remedy(tmp_path):
     path = ResultStore(tmp_path).metrics_path("tiny", "eye", "0123")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"PAR1 but not really")

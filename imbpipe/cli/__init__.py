@@ -11,7 +11,7 @@ from imbpipe.errors import EXIT_INTERRUPTED, ImbpipeError
 COMMANDS = {
     "extract": "Encode every image once with a frozen encoder into one HDF5 file.",
     "train": "Train heads over cached features and compare with the baseline.",
-    "compare": "Run a whole experiment file: encode, train, tabulate.",
+    "compare": "Run a whole experiment file: encode what is missing, train what is missing, tabulate.",
     "figures": "Draw the paper's figures from finished runs.",
     "cache": "Look after the cached features.",
     "datasets": "List the data sets, where to get them and under what terms.",

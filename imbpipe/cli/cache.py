@@ -33,7 +33,9 @@ def _entries(cache: Path, dataset: str | None, encoder: str | None, key: str | N
     found = [
         entry
         for entry in FeatureStore(cache).entries()
-        if dataset in (None, entry.dataset) and encoder in (None, entry.encoder) and entry.key.startswith(key or "")
+        if dataset in (None, entry.dataset)
+        and encoder in (None, entry.encoder)
+        and entry.key.startswith(key or "")
     ]
     if not found and (dataset or encoder or key):
         raise StoreError(f"no such features in {cache}", "See: imbpipe cache list")
@@ -85,15 +87,23 @@ def info(cache: Path, as_json: bool, **which: Any) -> None:
 @_choice
 @click.option("--images", is_flag=True, help="Also compare every image's bytes with what was encoded.")
 @click.option("--recompute", default=0, type=click.IntRange(0), metavar="N", help="Also encode N rows again.")
-@click.option("--weights", default="pretrained", show_default=True, help="For --recompute: see `imbpipe extract`.")
+@click.option(
+    "--weights", default="pretrained", show_default=True, help="For --recompute: see `imbpipe extract`."
+)
 @options.as_json
 def verify(cache: Path, images: bool, recompute: int, weights: str, as_json: bool, **which: Any) -> None:
-    """Check every stored row, and on request the images behind them; exit status 1 when something is wrong."""
+    """Check every stored row, and on request the images behind them.
+
+    The exit status is 1 when something is wrong.
+    """
     from imbpipe.cache.verify import verify as verify_entry
 
     results = [
         verify_entry(
-            entry.path, images=images, recompute=recompute, encode=_encode_with(entry, weights) if recompute else None
+            entry.path,
+            images=images,
+            recompute=recompute,
+            encode=_encode_with(entry, weights) if recompute else None,
         )
         for entry in _entries(cache, **which)
     ]
@@ -103,7 +113,9 @@ def verify(cache: Path, images: bool, recompute: int, weights: str, as_json: boo
         facts = [f"{result.rows} rows verified"]
         facts += [f"{result.images} images compared, {result.absent} not here"] if images else []
         if result.recomputed:
-            facts.append(f"{result.recomputed} rows encoded again, largest difference {result.difference:.1e}")
+            facts.append(
+                f"{result.recomputed} rows encoded again, largest difference {result.difference:.1e}"
+            )
         click.echo(f"{result.path}: {'; '.join([*facts, *(result.problems or ['no problem'])])}")
     if not all(result.ok for result in results):
         say("Run: imbpipe cache repair, then the extraction again.")
@@ -142,10 +154,18 @@ def repair(cache: Path, as_json: bool, **which: Any) -> None:
 @click.option("--dataset", default="sample", show_default=True, metavar="NAME")
 @click.option("--encoder", required=True, metavar="NAME")
 @click.option("--key", metavar="HEX", help="Which of several sets of features by one encoder.")
-@click.option("--format", "form", required=True, metavar="NAME", help="npy, parquet, h5ad, safetensors, projector, faiss.")
+@click.option(
+    "--format",
+    "form",
+    required=True,
+    metavar="NAME",
+    help="npy, parquet, h5ad, safetensors, projector, faiss.",
+)
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @click.argument("target", type=click.Path(path_type=Path))
-def export(cache: Path, dataset: str, encoder: str, key: str | None, form: str, force: bool, target: Path) -> None:
+def export(
+    cache: Path, dataset: str, encoder: str, key: str | None, form: str, force: bool, target: Path
+) -> None:
     """Write features for other programs, to files named TARGET plus the format's endings."""
     from imbpipe.cache.export import export as export_features
     from imbpipe.cache.store import FeatureStore
@@ -158,7 +178,9 @@ def export(cache: Path, dataset: str, encoder: str, key: str | None, form: str, 
 @cache.command()
 @options.cache
 @_choice
-@click.option("--remove", is_flag=True, help="Remove the features named by --dataset, --encoder or --key, whole.")
+@click.option(
+    "--remove", is_flag=True, help="Remove the features named by --dataset, --encoder or --key, whole."
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def gc(cache: Path, remove: bool, dry_run: bool, **which: Any) -> None:
     """Remove left-over temporary files and the journals of complete features."""

@@ -8,7 +8,7 @@ import click
 
 from imbpipe.cli import options
 from imbpipe.cli.output import bar, print_json, print_table, say
-from imbpipe.cli.train import comparison_table
+from imbpipe.cli.train import comparison_table, heading
 
 
 @click.command()
@@ -23,8 +23,8 @@ def compare(
 ) -> None:
     """Run a whole experiment file: encode what is missing, train what is missing, tabulate.
 
-    Where the file lists several data sets or encoders in the place of one, the first that is at hand is taken and
-    the others are named. An interrupted comparison goes on where it stopped.
+    Where the file lists several data sets or encoders in the place of one, the first that is at hand is
+    taken and the others are named. An interrupted comparison goes on where it stopped.
 
     \b
       imbpipe compare experiments/paper.toml
@@ -63,10 +63,7 @@ def compare(
             rows = compare_with_baseline(grid.results(results), metric)
             report += [{"dataset": data.name, "encoder": features.encoder, **asdict(row)} for row in rows]
             if not as_json:
-                click.echo(
-                    f"\n{data.name} ({len(grid.material.dataset)} images), {features.encoder} "
-                    f"({features.spec['weights']} weights), {plan.seeds} seeds; {metric}: {METRICS.summary(metric)}"
-                )
+                click.echo(f"\n{heading(grid, metric)}")
                 print_table(*comparison_table(rows))
     if not report:
         raise ResultsError("none of the experiment's encoders can be had", "See: imbpipe extract --help")

@@ -60,7 +60,7 @@ def stop_flag() -> Iterator[Callable[[], bool]]:
 )
 @click.option(
     "--max-bad", type=click.FloatRange(0, 1), metavar="SHARE",
-    help="Stop when more than this share (0 to 1) of the images cannot be read; default: set them aside and go on.",
+    help="Stop when more than this share of the images cannot be read; default: set them aside, go on.",
 )  # fmt: skip
 @click.option("--rehash", is_flag=True, help="Trust no modification time: read every image again.")
 @options.label_reading
@@ -71,8 +71,8 @@ def extract(
 ) -> None:  # fmt: skip
     """Encode every image once with a frozen encoder into one HDF5 file.
 
-    A second call encodes only what is new or changed; an interrupted one goes on where it stopped. Images that
-    cannot be read are set aside, named at the end, and make the exit status 3.
+    A second call encodes only what is new or changed; an interrupted one goes on where it stopped. Images
+    that cannot be read are set aside, named at the end, and make the exit status 3.
 
     \b
       imbpipe extract --encoder resnet18
@@ -102,7 +102,8 @@ def extract(
         print_json(report)
     else:
         click.echo(
-            f"{data.name}, {network.name} ({network.weights.kind} weights): {summary.encoded} images encoded, "
+            f"{data.name}, {network.name} ({network.weights.kind} weights): "
+            f"{summary.encoded} images encoded, "
             f"{len(data) - summary.encoded - len(summary.quarantined)} already there, "
             f"{len(summary.quarantined)} set aside."
         )

@@ -35,7 +35,8 @@ def figures(
 ) -> None:
     """Draw the paper's figures from finished runs.
 
-    Figures 1 to 5 need label files and some images, 6 to 12 the runs of `imbpipe compare`. Nothing is trained here.
+    Figures 1 to 5 need label files and some images, 6 to 12 the runs of `imbpipe compare`. Nothing is
+    trained here.
 
     \b
       imbpipe figures

@@ -21,11 +21,21 @@ def _listing(registry: Callable[[], Registry[Any]], title: str) -> Callable[[boo
         for entry in entries:
             click.echo(f"{click.style(entry.pop('name'), bold=True)}: {entry.pop('summary')}")
             for fact, text in entry.items():
-                click.echo(textwrap.fill(f"{fact}: {text}", 96, initial_indent="    ", subsequent_indent="      ",
-                                         break_long_words=False, break_on_hyphens=False))  # fmt: skip
+                click.echo(_wrapped(f"{fact}: {text}"))
 
     show.__doc__ = title
     return show
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(
+        text,
+        96,
+        initial_indent=" " * 4,
+        subsequent_indent=" " * 6,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _datasets() -> Registry[Any]:

@@ -27,7 +27,8 @@ device = click.option(
 )  # fmt: skip
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 split = click.option(
-    "--split", type=click.Choice(["stratified", "random", "official"]), default="stratified", show_default=True,
+    "--split", type=click.Choice(["stratified", "random", "official"]),
+    default="stratified", show_default=True,
     help="60-20-20 stratified over labels, plainly random, or the division that the data set's owners made.",
 )  # fmt: skip
 metric = click.option(

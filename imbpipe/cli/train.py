@@ -10,6 +10,9 @@ from imbpipe.cli import options
 from imbpipe.cli.output import bar, print_json, print_table, say
 
 if TYPE_CHECKING:
+    from imbpipe.datasets.options import ReadOptions
+    from imbpipe.experiments.grid import Grid
+    from imbpipe.experiments.setting import Setting
     from imbpipe.experiments.table import Comparison, Estimate
 
 
@@ -55,52 +58,26 @@ if TYPE_CHECKING:
 @options.device
 @options.label_reading
 @options.as_json
-def train(
-    strategies: tuple[str, ...], dataset: str, encoder: str | None, key: str | None, root: Path | None, cache: Path, seeds: int,
-    split: str, split_seed: int, beta: float, metric: str, device: str, reading: Any, as_json: bool, **rest: Any,
-) -> None:  # fmt: skip
-    """Train heads over cached features and compare them with the baseline.
+def train(cache: Path, metric: str, device: str, as_json: bool, **choice: Any) -> None:
+    """Train heads over cached features and compare with the baseline.
 
-    Nothing is encoded here, and no run is trained twice. The table gives the metric's mean over the low-frequency
-    classes (training count at or below the 25th percentile) and over the remaining ones, on test images, with
-    95 % intervals over seeds, and the difference from the baseline with the same seed.
+    Nothing is encoded here, and no run is trained twice. The table gives the metric's mean over the
+    low-frequency classes (training count at or below the 25th percentile) and over the remaining ones, on
+    test images, with 95 % intervals over seeds, and the difference from the baseline with the same seed.
 
     \b
       imbpipe train --strategy undersample
       imbpipe train --strategy upweight --factor 5 --per label --seeds 10
       imbpipe train --strategy oversample --dataset planet --encoder clip --threshold 30000
     """
-    from imbpipe.cache.store import FeatureStore
-    from imbpipe.datasets.labels import rare_class_notes
-    from imbpipe.datasets.load import load_dataset
-    from imbpipe.datasets.splits import make_split
     from imbpipe.evaluation.metrics import METRICS
-    from imbpipe.experiments.choose import features_of
-    from imbpipe.experiments.grid import Grid
-    from imbpipe.experiments.material import gather
     from imbpipe.experiments.results import ResultStore
     from imbpipe.experiments.setting import read_settings
     from imbpipe.experiments.table import compare_with_baseline
-    from imbpipe.heads.run import HeadConfig, Protocol
 
     _ = METRICS[metric]
-    settings = read_settings(strategies, options.strategy_parameters(rest))
-    store = FeatureStore(cache)
-    data = load_dataset(dataset, root=root, options=replace(reading, images_needed=False))
-    features = features_of(data, encoder, key, store)
-    store.check_fresh(data, features)
-    material = gather(data, features)
-    for note in [*data.notes, *rare_class_notes(material.dataset)]:
-        say(note)
-    protocol = Protocol(HeadConfig(rest["head"]), rest["epochs"], rest["batch_size"], rest["learning_rate"])
-    grid = Grid(
-        material,
-        make_split(material.dataset, split_seed, kind=split),
-        settings,
-        tuple(range(seeds)),
-        protocol,
-        beta,
-    )
+    settings = read_settings(choice["strategies"], options.strategy_parameters(choice))
+    grid = _grid(settings, cache, **choice)
     results = ResultStore(cache)
     with bar("training", "heads") as progress:
         grid.train(results, device=device, progress=progress)
@@ -108,13 +85,54 @@ def train(
     if as_json:
         print_json([asdict(row) for row in rows])
         return
-    click.echo(
-        f"{data.name} ({len(material.dataset)} images), {features.encoder} ({features.spec['weights']} weights), "
-        f"{seeds} seeds, split {grid.split.name}; {metric}: {METRICS.summary(metric)}"
-    )
+    click.echo(heading(grid, metric))
     print_table(*comparison_table(rows))
     click.echo(
         f"Every class and metric: pandas.read_parquet('{results.metrics_path(*grid.place, '').parent}')"
+    )
+
+
+def _grid(
+    settings: tuple["Setting", ...],
+    cache: Path,
+    *,
+    dataset: str,
+    root: Path | None,
+    encoder: str | None,
+    key: str | None,
+    reading: "ReadOptions",
+    **how: Any,
+) -> "Grid":
+    from imbpipe.cache.store import FeatureStore
+    from imbpipe.datasets.labels import rare_class_notes
+    from imbpipe.datasets.load import load_dataset
+    from imbpipe.datasets.splits import make_split
+    from imbpipe.experiments.choose import features_of
+    from imbpipe.experiments.grid import Grid
+    from imbpipe.experiments.material import gather
+    from imbpipe.heads.run import HeadConfig, Protocol
+
+    store = FeatureStore(cache)
+    data = load_dataset(dataset, root=root, options=replace(reading, images_needed=False))
+    features = features_of(data, encoder, key, store)
+    store.check_fresh(data, features)
+    material = gather(data, features)
+    for note in [*data.notes, *rare_class_notes(material.dataset)]:
+        say(note)
+    split = make_split(material.dataset, how["split_seed"], kind=how["split"])
+    protocol = Protocol(HeadConfig(how["head"]), how["epochs"], how["batch_size"], how["learning_rate"])
+    return Grid(material, split, settings, tuple(range(how["seeds"])), protocol, how["beta"])
+
+
+def heading(grid: "Grid", metric: str) -> str:
+    """What a table was made from."""
+    from imbpipe.evaluation.metrics import METRICS
+
+    source = grid.material.source
+    return (
+        f"{source.dataset} ({len(grid.material.dataset)} images), {source.encoder} "
+        f"({source.spec['weights']} weights), {len(grid.seeds)} seeds, split {grid.split.name}\n"
+        f"{metric}: {METRICS.summary(metric)}"
     )
 
 

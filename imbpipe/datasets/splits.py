@@ -35,7 +35,7 @@ def make_split(
     dataset: Dataset,
     seed: int,
     *,
-    kind: Kind = "stratified",
+    kind: str = "stratified",
     fractions: Fractions = (0.6, 0.2, 0.2),
     groups: Rows | None = None,
 ) -> Split:

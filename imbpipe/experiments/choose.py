@@ -14,7 +14,9 @@ from imbpipe.types import FeatureSet
 Say = Callable[[str], None]
 
 
-def choose_dataset(alternatives: Sequence[str], root: Path | None, options: ReadOptions, *, say: Say) -> Dataset:
+def choose_dataset(
+    alternatives: Sequence[str], root: Path | None, options: ReadOptions, *, say: Say
+) -> Dataset:
     """The first data set that can be read. Raises DatasetError: the last one cannot either."""
     for name in alternatives[:-1]:
         try:
@@ -63,8 +65,8 @@ def features_of(dataset: Dataset, encoder: str | None, key: str | None, store: F
             f"no features of {dataset.name!r} in {store.root}",
             f"Run: imbpipe extract --dataset {dataset.name}",
         )
-    first = [name for name in ("clip", "resnet18") if name in known] or sorted(known)
-    return store.load(dataset.name, first[0], key=key)
+    chosen = min(known, key=lambda name: (name != "clip", name != "resnet18", name))
+    return store.load(dataset.name, chosen, key=key)
 
 
 def _complete(dataset: Dataset, store: FeatureStore) -> list[Entry]:

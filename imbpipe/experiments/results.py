@@ -1,8 +1,8 @@
 """Where finished runs are kept, so that none is ever trained twice.
 
 `runs/<dataset>/<encoder>/<key>.parquet` holds a run's metrics, a row a class: the whole folder reads
-with `pandas.read_parquet("cache/runs")`. `scores/<dataset>/<encoder>/<key>.npz` holds its scores, from which any
-other metric can be computed later.
+with `pandas.read_parquet("cache/runs")`. `scores/<dataset>/<encoder>/<key>.npz` holds its scores, from
+which any other metric can be computed later.
 """
 
 import os
@@ -94,7 +94,9 @@ class ResultStore:
             try:
                 tables.append(pd.read_parquet(path))
             except FileNotFoundError:
-                raise ResultsError(f"no finished run {key} in {path.parent}", "Run: imbpipe compare") from None
+                raise ResultsError(
+                    f"no finished run {key} in {path.parent}", "Run: imbpipe compare"
+                ) from None
             except (OSError, ValueError) as error:
                 raise ResultsError(f"{path}: {error}", "Delete the file and train again") from None
         return pd.concat(tables, ignore_index=True)

@@ -52,16 +52,10 @@ def compare_with_baseline(results: "pd.DataFrame", metric: str) -> list[Comparis
 
 def _group(results: "pd.DataFrame", metric: str, group: str, low: bool) -> list[Comparison]:
     part = results[results["low_frequency"] == low]
-    part = part[
-        part.groupby("class_name")[metric].transform("count")
-        == part.groupby("class_name")[metric].transform("size")
-    ]
-    runs = {
-        setting: Runs(values.to_numpy(), tuple(values.index.get_level_values("seed")))
-        for setting, values in part.groupby(["strategy", "setting", "seed"], sort=False)[metric]
-        .mean()
-        .groupby(level=[0, 1], sort=False)
-    }
+    undefined = set(part.loc[part[metric].isna(), "class_name"])
+    part = part[~part["class_name"].isin(undefined)]
+    settings = part[["strategy", "setting"]].drop_duplicates().itertuples(index=False, name=None)
+    runs = {setting: _runs(part, metric, *setting) for setting in settings}
     return [
         Comparison(
             strategy,
@@ -74,6 +68,13 @@ def _group(results: "pd.DataFrame", metric: str, group: str, low: bool) -> list[
         )
         for (strategy, setting), own in runs.items()
     ]
+
+
+def _runs(part: "pd.DataFrame", metric: str, strategy: str, setting: str) -> Runs:
+    """The mean over the classes, a value a seed."""
+    rows = part[(part["strategy"] == strategy) & (part["setting"] == setting)]
+    means = rows.groupby("seed")[metric].mean()
+    return Runs(means.to_numpy(), tuple(means.index))
 
 
 def _difference(own: Runs, baseline: Runs) -> Estimate:

@@ -39,7 +39,7 @@ class Sources:
         multi, single = sets.get("multi-label"), sets.get("single-label")
         inputs = FigureInputs(multi, single, metric=self.metric)
         if not needs.runs:
-            return replace(inputs, **self._resampled(multi)) if multi is not None else inputs
+            return inputs if multi is None else self._with_resampled(inputs, multi)
         return self._with_results(inputs, list(sets.values()), needs.encoders)
 
     def _datasets(self, roles: tuple[Task, ...], *, images: bool, say: Say) -> dict[Task, Dataset]:
@@ -50,19 +50,17 @@ class Sources:
                 chosen[labels.task] = choose_dataset(names, self.root, STRICT, say=say) if images else labels
         return chosen
 
-    def _resampled(self, dataset: Dataset) -> dict[str, Resampled]:
+    def _with_resampled(self, inputs: FigureInputs, dataset: Dataset) -> FigureInputs:
         """The training images of the experiment's split as its resampling strategies draw them."""
         split = make_split(dataset, self.experiment.split_seed, kind=self.experiment.split)
         labels = dataset.labels[split.train]
         data = TrainingSet(np.empty((len(labels), 0), np.float32), labels, dataset.class_names, dataset.task)
-        drawn = {}
+        drawn: dict[str, Resampled] = {}
         for setting in self.experiment.settings(dataset.name):
-            if setting.strategy in ("undersample", "oversample"):
-                plan = STRATEGIES[setting.strategy](data, np.random.default_rng(0), **setting.values)
-                rows = plan.phases[0].rows
-                assert rows is not None
-                drawn[f"{setting.strategy}d"] = Resampled(labels, rows, setting.label)
-        return drawn
+            plan = STRATEGIES[setting.strategy](data, np.random.default_rng(0), **setting.values)
+            if plan.phases[0].rows is not None:
+                drawn[setting.strategy] = Resampled(labels, plan.phases[0].rows, setting.label)
+        return replace(inputs, undersampled=drawn.get("undersample"), oversampled=drawn.get("oversample"))
 
     def _with_results(self, inputs: FigureInputs, sets: list[Dataset], panels: int) -> FigureInputs:
         import pandas as pd

@@ -26,7 +26,7 @@ def undersample(data: TrainingSet, rng: Generator, *, threshold: int | None = No
     limit = _threshold("undersample", threshold, int(counts[counts > 0].min(initial=len(data.labels))))
     kept = np.zeros(len(data.labels), dtype=bool)
     for column in data.labels.T:
-        missing = limit - np.count_nonzero(kept & column)
+        missing = limit - int(np.count_nonzero(kept & column))
         pool = np.flatnonzero(column & ~kept)
         if missing > 0:
             kept[rng.choice(pool, min(missing, len(pool)), replace=False)] = True

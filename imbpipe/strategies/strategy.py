@@ -1,22 +1,15 @@
 """What a strategy is, and how its parameters are read from text."""
 
 import inspect
-from collections.abc import Mapping
-from typing import Any, Protocol, get_args
-
-from numpy.random import Generator
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
 
 from imbpipe.errors import UsageError
 from imbpipe.registry import Registry
 from imbpipe.strategies.plan import Plan
-from imbpipe.types import TrainingSet
 
-
-class Strategy(Protocol):
-    """Training labels (and features) in, a plan out. Parameters are keyword-only and annotated."""
-
-    def __call__(self, data: TrainingSet, rng: Generator, **parameters: Any) -> Plan: ...
-
+Strategy = Callable[..., Plan]
+"""(TrainingSet, Generator, *, parameters) -> Plan; the parameters are keyword-only and annotated."""
 
 STRATEGIES: Registry[Strategy] = Registry("strategy", package="imbpipe.strategies")
 
