@@ -20,7 +20,8 @@ def results_footer(results: Shown) -> list[str]:
     return [
         f"Data: {dataset_phrase(results.dataset)}; n counts a class's training images.",
         f"Encoder: {encoders}.",
-        f"{_runs(results)} {meaning(results.metric)}",
+        _runs(results),
+        meaning(results.metric),
         *results.notes,
     ]
 
