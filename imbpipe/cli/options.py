@@ -37,10 +37,14 @@ metric = click.option(
 
 
 def label_reading(command: Command) -> Command:
-    """How strict to be with label files; gives the command a `ReadOptions` as `reading`."""
+    """How to read label files; gives the command a `ReadOptions` as `reading`."""
 
     @click.option("--image-column", metavar="NAME", help="Column of a table that names the images.")
     @click.option("--label-column", metavar="NAME", help="Column of a table that holds the labels.")
+    @click.option(
+        "--label-separator", metavar="TEXT",
+        help="Between the labels of a cell; empty text never splits; default: detected.",
+    )  # fmt: skip
     @click.option(
         "--empty-tags", type=click.Choice(["error", "negative"]), default="error", show_default=True,
         help="What an image without any label means: a mistake, or no class present.",
@@ -49,18 +53,12 @@ def label_reading(command: Command) -> Command:
         "--allow-missing", is_flag=True, help="Leave out images without labels and labels without images."
     )
     @wraps(command)
-    def with_reading(
-        image_column: str | None, label_column: str | None, empty_tags: str, allow_missing: bool, **rest: Any
-    ) -> Any:
+    def with_reading(**given: Any) -> Any:
         from imbpipe.datasets.options import ReadOptions
 
-        reading = ReadOptions(
-            image_column=image_column,
-            label_column=label_column,
-            empty_tags="negative" if empty_tags == "negative" else "error",
-            allow_missing=allow_missing,
-        )
-        return command(reading=reading, **rest)
+        names = ("image_column", "label_column", "label_separator", "empty_tags", "allow_missing")
+        reading = ReadOptions(**{name: given.pop(name) for name in names})
+        return command(reading=reading, **given)
 
     return with_reading
 
