@@ -1,16 +1,42 @@
 """One head trained the slow, plain way: torch.nn, autograd, torch.optim. What banks are compared with."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import binary_cross_entropy_with_logits, normalize
+from torchvision.ops import sigmoid_focal_loss
 
 from imbpipe.heads.draws import dropout_masks, epoch_rows, mask_keys
 from imbpipe.heads.losses import LOSSES
 from imbpipe.heads.run import Protocol, Run
 from imbpipe.heads.stack import aligned
+
+
+def asymmetric(z: Tensor, y: Tensor, gamma_pos: float, gamma_neg: float, clip: float) -> Tensor:
+    """Ridnik et al. (2021), as written; tested against timm, which gives only the sum."""
+    q = z.sigmoid()
+    low = (q - clip).clamp(min=0)
+    positive = (1 - q) ** gamma_pos * q.clamp(min=1e-8).log()
+    negative = low**gamma_neg * (1 - low).clamp(min=1e-8).log()
+    return -(y * positive + (1 - y) * negative)
+
+
+def ldam(z: Tensor, y: Tensor, margin: np.ndarray, scale: float) -> Tensor:
+    """Cao et al. (2019), equation 13."""
+    return -y * (scale * (z - y * torch.as_tensor(margin))).log_softmax(1)
+
+
+VALUES: dict[str, Callable[..., Tensor]] = {
+    "bce": partial(binary_cross_entropy_with_logits, reduction="none"),
+    "focal": partial(sigmoid_focal_loss, reduction="none"),
+    "asymmetric": asymmetric,
+    "softmax": lambda z, y: -y * z.log_softmax(1),
+    "ldam": ldam,
+}
+"""Each loss of a row and a class, before weights: (n, c) for logits and targets (n, c)."""
 
 
 class Classifier(nn.Module):
@@ -59,10 +85,6 @@ def train_by_hand(
     for epoch in range(protocol.epochs):
         phase = [p for p in run.plan.phases if p.start * protocol.epochs <= epoch + 1e-9][-1]
         loss = LOSSES[phase.loss]
-        settings = {
-            key: torch.as_tensor(value, dtype=dtype).reshape(1, -1, 1)
-            for key, value in {**loss.defaults, **phase.parameters}.items()
-        }
         weight = torch.ones_like(y)
         if phase.weight is not None:
             weight *= torch.tensor(phase.weight.reshape(len(y), -1))
@@ -73,7 +95,8 @@ def train_by_hand(
             z = head(x[rows], None if mask is None else mask[:, : len(rows)].T)
             if phase.offset is not None:
                 z = z + torch.tensor(phase.offset)
-            value = loss.value(z.T[None], y[rows].T[None], weight[rows].T[None], settings).sum() / len(rows)
+            parameters = {**loss.defaults, **phase.parameters}
+            value = (weight[rows] * VALUES[phase.loss](z, y[rows], **parameters)).sum() / len(rows)
             adam.zero_grad()
             (value if loss.link == "softmax" else value / y.shape[1]).backward()
             adam.step()

@@ -149,7 +149,9 @@ def _bank(part: Slice, trained: Mapping[str, Tensor], runs: Sequence[Run], data:
 def _device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.partition(":")[0] == "cuda" and not torch.cuda.is_available():
+    if name.partition(":")[0] not in ("cpu", "cuda"):
+        raise UsageError(f"no device {name!r}", "Known: auto, cpu, cuda")
+    if name.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError("no CUDA device here", "Use the device 'cpu' or 'auto'")
     return torch.device(name)
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imbpipe.errors import PlanError, StoreError
+from imbpipe.errors import PlanError, StoreError, UsageError
 from imbpipe.heads.losses import LOSSES
+from imbpipe.heads.network import NETWORKS
 from imbpipe.heads.run import Protocol, Run
 from imbpipe.strategies.plan import Phase, Synthetic
 from imbpipe.types import Features, Rows
@@ -23,13 +24,14 @@ def check(
     protocol: Protocol,
     class_names: Sequence[str],
 ) -> None:
-    """Raises StoreError (a feature is not finite), PlanError (a run that cannot be trained)."""
+    """Raises UsageError (the protocol), StoreError (a feature is not finite), PlanError (a run)."""
+    _check_protocol(protocol)
     _check_finite(features, "the features")
     seen: set[int] = set()
     for run in runs:
         run.plan.check(len(run.train), labels.shape[1])
         for phase in run.plan.phases:
-            _check_loss(phase)
+            _check_loss(phase, labels.shape[1])
         if id(run.train) not in seen:
             _check_positives(labels, run.train, class_names)
             seen.add(id(run.train))
@@ -38,6 +40,22 @@ def check(
             seen.add(id(run.plan.synthetic))
         if protocol.patience is not None and not len(run.validation):
             raise PlanError("early stopping without a validation row", "Leave out the patience")
+
+
+def _check_protocol(protocol: Protocol) -> None:
+    head = protocol.head
+    if head.kind not in NETWORKS:
+        raise UsageError(f"no head named {head.kind!r}", f"Known: {', '.join(NETWORKS)}")
+    counts = {"epochs": protocol.epochs, "batch_size": protocol.batch_size, "hidden": head.hidden}
+    counts |= {"step": protocol.step or 1, "patience": 1 if protocol.patience is None else protocol.patience}
+    for name, count in counts.items():
+        if count < 1:
+            raise UsageError(f"{name} is {count}", "It starts at 1")
+    if not 0 <= head.dropout < 1:
+        raise UsageError(f"dropout is {head.dropout}", "It starts at 0 and stays below 1")
+    for name, factor in (("learning_rate", protocol.learning_rate), ("gamma", protocol.gamma)):
+        if not (np.isfinite(factor) and factor >= 0):
+            raise UsageError(f"{name} is {factor}", "It is finite and not negative")
 
 
 def _check_finite(features: Features, what: str) -> None:
@@ -60,18 +78,23 @@ def _check_positives(labels: NDArray[Any], train: Rows, class_names: Sequence[st
         )
 
 
-def _check_loss(phase: Phase) -> None:
+def _check_loss(phase: Phase, classes: int) -> None:
     if phase.loss not in LOSSES:
         raise PlanError(f"no loss named {phase.loss!r}", f"Known: {', '.join(LOSSES)}")
     defaults = LOSSES[phase.loss].defaults
     for name in phase.parameters:
         if name not in defaults:
-            raise PlanError(
-                f"the loss {phase.loss!r} has no parameter {name!r}", f"Known: {', '.join(defaults)}"
-            )
+            known = f"Known: {', '.join(defaults) or 'none'}"
+            raise PlanError(f"the loss {phase.loss!r} has no parameter {name!r}", known)
     for name, default in defaults.items():
-        if phase.parameters.get(name, default) is None:
+        value = phase.parameters.get(name, default)
+        if value is None:
             raise PlanError(f"the loss {phase.loss!r} needs its parameter {name!r}")
+        what = f"the parameter {name!r} of {phase.loss!r}"
+        if np.shape(value) not in ((), (1,), (classes,)):
+            raise PlanError(f"{what} has shape {np.shape(value)} for {classes} classes")
+        if not np.isfinite(value).all():
+            raise PlanError(f"{what} is not finite")
 
 
 def _check_synthetic(made: Synthetic, dimension: int, classes: int) -> None:

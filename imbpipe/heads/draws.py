@@ -44,5 +44,5 @@ def dropout_masks(keys: Tensor, units: int, batch: int, keep: float, dtype: torc
         if factor != 1:
             x.mul_(factor)
     mask = torch.empty(*keys.shape, units * batch, dtype=dtype, device=keys.device)
-    torch.lt(x.view(torch.int16), round(keep * 65536) - 32768, out=mask)
+    torch.lt(x.view(torch.int16), min(round(keep * 65536), 65535) - 32768, out=mask)
     return mask.view(*keys.shape, units, batch)

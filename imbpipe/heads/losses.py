@@ -1,7 +1,11 @@
-"""Losses by name: value and gradient with respect to the logits, over a stack of k heads at once.
+"""Losses by name: the gradient with respect to the logits, over a stack of k heads at once.
 
-Logits z, targets y and weights w are (k, c, b): heads, classes, rows of the batch. Targets lie in
-[0, 1]. A parameter of a loss is a number (k, 1, 1) or a number per class (k, c, 1).
+Logits z, targets y and weights w are (k, c, batch): heads, classes, rows; the results are w times the
+derivative of each row's loss. Targets lie in [0, 1]. A loss's parameter is (k, 1 or c, 1): a number a
+head, or a number a class. z may be overwritten.
+
+Balanced softmax and logit-adjusted losses are "softmax" or "bce" with an offset in the phase;
+class-balanced ones are any loss with weights.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,96 +17,73 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 Parameters = Mapping[str, Any]
+Gradient = Callable[[Tensor, Tensor, Tensor, Parameters], Tensor]
 
 
 @dataclass(frozen=True)
 class Loss:
     """One row of the table.
 
-    link: what turns logits into scores. A sigmoid loss is a mean over batch and classes, a softmax
-        loss a mean over the batch.
-    value: w * loss, summed over nothing: (k, c, b). gradient: its derivative with respect to z.
-    defaults: parameters and their values where a plan names none; None: the plan must.
+    link: what turns logits into scores. A batch's loss is the mean over its rows, for a sigmoid loss over
+        its rows and classes; weights are not normalised.
+    defaults: the parameters, with their values where a plan names none; None: the plan must.
     """
 
     link: Literal["sigmoid", "softmax"]
-    value: Callable[[Tensor, Tensor, Tensor, Parameters], Tensor]
-    gradient: Callable[[Tensor, Tensor, Tensor, Parameters], Tensor]
+    gradient: Gradient
     defaults: Parameters = field(default_factory=dict)
 
 
 def _bce(z: Tensor, y: Tensor, w: Tensor, p: Parameters) -> Tensor:
-    return w * (softplus(z) - y * z)
-
-
-def _bce_gradient(z: Tensor, y: Tensor, w: Tensor, p: Parameters) -> Tensor:
-    return torch.sigmoid(z).sub_(y).mul_(w)
+    """Binary cross-entropy."""
+    return z.sigmoid_().sub_(y).mul_(w)
 
 
 def _focal(z: Tensor, y: Tensor, w: Tensor, p: Parameters) -> Tensor:
-    """Lin et al. (2017), equation 5; alpha below 0: no balancing (as torchvision has it)."""
+    """(1 - p_t)^gamma times cross-entropy, positives times alpha, negatives times 1 - alpha.
+
+    alpha below 0: no such factor, as in torchvision. Source: Lin et al. (2017), equation 5.
+    """
+    gamma, alpha = p["gamma"], p["alpha"]
     q = torch.sigmoid(z)
-    off = q + y - 2 * q * y  # 1 - p_t
-    return w * _balance(y, p["alpha"]) * off ** p["gamma"] * (softplus(z) - y * z)
-
-
-def _focal_gradient(z: Tensor, y: Tensor, w: Tensor, p: Parameters) -> Tensor:
-    q = torch.sigmoid(z)
-    off = q + y - 2 * q * y
-    slope = off ** p["gamma"] * (q - y)
-    bend = p["gamma"] * off ** (p["gamma"] - 1) * (1 - 2 * y) * q * (1 - q) * (softplus(z) - y * z)
-    return w * _balance(y, p["alpha"]) * (slope + bend)
-
-
-def _balance(y: Tensor, alpha: Tensor) -> Tensor:
-    return torch.where(alpha < 0, 1.0, alpha * y + (1 - alpha) * (1 - y))
-
-
-def _softmax(z: Tensor, y: Tensor, w: Tensor, p: Parameters) -> Tensor:
-    return -w * y * torch.log_softmax(z, 1)
-
-
-def _softmax_gradient(z: Tensor, y: Tensor, w: Tensor, p: Parameters) -> Tensor:
-    weighted = w * y
-    return torch.softmax(z, 1) * weighted.sum(1, keepdim=True) - weighted
+    miss = (q + y - 2 * q * y).clamp_(min=1e-30)  # 1 - p_t; above 0 because gamma - 1 may be below
+    entropy = softplus(z) - y * z
+    slope = miss**gamma * (q - y) + gamma * miss ** (gamma - 1) * (1 - 2 * y) * q * (1 - q) * entropy
+    return slope * w * torch.where(alpha < 0, 1, alpha * y + (1 - alpha) * (1 - y))
 
 
 def _asymmetric(z: Tensor, y: Tensor, w: Tensor, p: Parameters) -> Tensor:
-    """Ridnik et al. (2021), equations 5 to 7: a focusing exponent a side, negatives shifted."""
-    q = torch.sigmoid(z)
-    shifted = (q - p["clip"]).clamp(min=0)
-    positive = (1 - q) ** p["gamma_pos"] * logsigmoid(z)
-    negative = shifted ** p["gamma_neg"] * torch.log1p(-shifted)
-    return -w * (y * positive + (1 - y) * negative)
+    """Focal with an exponent a side; a negative's probability is lowered by `clip`, to 0 at most.
 
-
-def _asymmetric_gradient(z: Tensor, y: Tensor, w: Tensor, p: Parameters) -> Tensor:
-    q = torch.sigmoid(z)
+    Source: Ridnik et al. (2021), equations 5 to 7.
+    """
     up, down = p["gamma_pos"], p["gamma_neg"]
-    shifted = (q - p["clip"]).clamp(min=0)
-    # d/dz of (1 - q)^up log q and of s^down log(1 - s), with s = q - clip where that is positive
-    positive = (1 - q) ** up * (1 - q - up * q * logsigmoid(z))
-    inner = down * shifted ** (down - 1) * torch.log1p(-shifted) - shifted**down / (1 - shifted)
-    negative = torch.where(shifted > 0, inner * q * (1 - q), 0.0)
-    return -w * (y * positive + (1 - y) * negative)
+    q, rest = torch.sigmoid(z), torch.sigmoid(-z)
+    low = (q - p["clip"]).clamp_(min=0)
+    high = (rest + p["clip"]).clamp_(1e-8, 1)  # 1 - low
+    positive = rest**up * (up * q * logsigmoid(z) - rest)
+    negative = low**down * q * rest / high - down * low ** (down - 1) * torch.log(high) * q * rest
+    return w * (y * positive + (1 - y) * torch.where(low > 0, negative, 0))
+
+
+def _softmax(z: Tensor, y: Tensor, w: Tensor, p: Parameters) -> Tensor:
+    """Cross-entropy of a softmax over classes; a weight counts with its class's share of the target."""
+    target = w * y
+    return torch.softmax(z, 1).mul_(target.sum(1, keepdim=True)).sub_(target)
 
 
 def _ldam(z: Tensor, y: Tensor, w: Tensor, p: Parameters) -> Tensor:
-    """Cao et al. (2019), equation 13: the true class's logit less its margin, then softmax at a scale."""
-    return _softmax(p["scale"] * (z - y * p["margin"]), y, w, p)
+    """Softmax cross-entropy at a scale, with each true class's logit lowered by its margin.
 
-
-def _ldam_gradient(z: Tensor, y: Tensor, w: Tensor, p: Parameters) -> Tensor:
-    return p["scale"] * _softmax_gradient(p["scale"] * (z - y * p["margin"]), y, w, p)
+    Source: Cao et al. (2019), equation 13.
+    """
+    return _softmax(p["scale"] * (z - y * p["margin"]), y, w, p).mul_(p["scale"])
 
 
 LOSSES: dict[str, Loss] = {
-    "bce": Loss("sigmoid", _bce, _bce_gradient),
-    "focal": Loss("sigmoid", _focal, _focal_gradient, {"gamma": 2.0, "alpha": 0.25}),
-    "asymmetric": Loss(
-        "sigmoid", _asymmetric, _asymmetric_gradient, {"gamma_pos": 1.0, "gamma_neg": 4.0, "clip": 0.05}
-    ),
-    "softmax": Loss("softmax", _softmax, _softmax_gradient),
-    "ldam": Loss("softmax", _ldam, _ldam_gradient, {"margin": None, "scale": 30.0}),
+    "bce": Loss("sigmoid", _bce),
+    "focal": Loss("sigmoid", _focal, {"gamma": 2.0, "alpha": 0.25}),
+    "asymmetric": Loss("sigmoid", _asymmetric, {"gamma_pos": 1.0, "gamma_neg": 4.0, "clip": 0.05}),
+    "softmax": Loss("softmax", _softmax),
+    "ldam": Loss("softmax", _ldam, {"margin": None, "scale": 30.0}),
 }
-"""Balanced softmax and logit-adjusted losses are "softmax" or "bce" with an offset in the phase."""
