@@ -13,7 +13,8 @@ from imbpipe.cache.journals import Journals
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.refresh import refresh
 from imbpipe.cache.spec import Spec, check_spec, journal_key
-from imbpipe.cache.writer import Worker, Writer, session_of
+from imbpipe.cache.worker import Worker, session_of
+from imbpipe.cache.writer import Writer
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.errors import StoreError
 

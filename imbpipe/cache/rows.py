@@ -17,6 +17,7 @@ from imbpipe.cache.spec import DTYPES, Spec, row_bytes
 def content_of(stock: Inventory, spec: Spec, kept: NDArray[np.int64]) -> Content:
     """All but the features of the plan's rows `kept`."""
     plan = stock.plan
+    refused = stock.quarantined.items()
     return make_content(
         dataset=plan.dataset,
         encoder=plan.encoder,
@@ -26,7 +27,7 @@ def content_of(stock: Inventory, spec: Spec, kept: NDArray[np.int64]) -> Content
         ids=[plan.ids[row] for row in kept],
         labels=plan.labels[kept],
         image_digest=stock.digests[kept],
-        quarantined=stock.quarantined,
+        quarantined={name: {"reason": entry["reason"], "sha256": entry["sha256"]} for name, entry in refused},
     )
 
 

@@ -10,7 +10,8 @@ from imbpipe.cache.pack import pack_in_child
 from imbpipe.cache.plan import BATCH_SIZE
 from imbpipe.cache.refresh import refresh
 from imbpipe.cache.spec import Spec, check_spec, describe_differences, extract_command, key_of
-from imbpipe.cache.writer import Worker, Writer
+from imbpipe.cache.worker import Worker
+from imbpipe.cache.writer import Writer
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.errors import StoreError
 from imbpipe.types import FeatureSet

@@ -1,13 +1,9 @@
 """One worker's side of the store: rows go to its journal, and count once they are safe on disk."""
 
-import hashlib
 import os
-import socket
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -21,21 +17,12 @@ from imbpipe.cache.part import Part
 from imbpipe.cache.plan import StorePlan
 from imbpipe.cache.spec import DTYPES, Spec, canonical
 from imbpipe.cache.stamp import DIGEST_BYTES
-from imbpipe.datasets.dataset import Dataset
+from imbpipe.cache.worker import Worker, batches_of
 from imbpipe.errors import StoreError
-from imbpipe.extract.sink import Batch
 from imbpipe.types import Features
 
 SYNC_BATCHES = 16
 SYNC_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Worker:
-    """Worker number `number` of `count`: it takes every batch k with k mod count = number."""
-
-    number: int = 0
-    count: int = 1
 
 
 class Writer:
@@ -47,7 +34,7 @@ class Writer:
 
     def __init__(self, plan: StorePlan, wanted: NDArray[np.bool_], spec: Spec, worker: Worker) -> None:
         self.batch_size = plan.batch_size
-        self.pending = _batches(plan, wanted, worker)
+        self.pending = batches_of(plan, wanted, worker)
         self._plan = plan
         self._dim, self._dtype = spec["dim"], spec["dtype"]
         self._hashed = np.frombuffer(b"".join(plan.hashed_ids), np.uint8).reshape(-1, ID_BYTES)
@@ -195,29 +182,3 @@ class Writer:
     def _lost(self, error: OSError, kept: int) -> StoreError:
         assert self._part is not None
         return disk.disk_error(error, self._part.path, f"{kept} rows of this run are safe")
-
-
-def _batches(plan: StorePlan, wanted: NDArray[np.bool_], worker: Worker) -> tuple[Batch, ...]:
-    batches = []
-    for number, start in enumerate(range(0, len(plan), plan.batch_size)):
-        flags = wanted[start : start + plan.batch_size]
-        if number % worker.count == worker.number and flags.any():
-            rows = range(start, start + len(flags))
-            paths = tuple(Path(plan.paths[row]) for row in rows)
-            batches.append(Batch(number, tuple(rows), paths, tuple(flags.tolist())))
-    return tuple(batches)
-
-
-def session_of(dataset: Dataset, encoder: str, spec: Spec, worker: Worker, batch_size: int) -> dict[str, Any]:
-    """What a journal says of the process that writes it."""
-    return {
-        "spec": dict(spec),
-        "dataset": dataset.name,
-        "encoder": encoder,
-        "worker": worker.number,
-        "workers": worker.count,
-        "batch_size": batch_size,
-        "ids": hashlib.sha256(canonical(list(dataset.ids))).hexdigest(),
-        "process": os.getpid(),
-        "host": socket.gethostname(),
-    }
