@@ -409,6 +409,15 @@ def test_series_can_be_told_apart_without_colour(figures: dict[str, Figure]):
     assert len(markers) == len(colours) == 3
 
 
+def test_more_settings_than_can_be_told_apart_are_refused(inputs: FigureInputs):
+    assert inputs.multi is not None
+    many = [BASELINE, *(Setting.of("undersample", threshold=threshold) for threshold in range(1, 8))]
+    with pytest.raises(
+        ResultsError, match=r"8 settings in one figure, which can tell 7 apart: baseline; under"
+    ):
+        make("9", replace(inputs, results=make_results(inputs.multi, inputs.encoders, many)))
+
+
 def test_both_variants_of_up_weighting_are_drawn_and_named(inputs: FigureInputs):
     assert inputs.multi is not None
     variants = [BASELINE, *(Setting.of("upweight", factor=3, per=per) for per in ("image", "label"))]

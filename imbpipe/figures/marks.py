@@ -1,12 +1,13 @@
 """How results look: a colour, marker and line a series, bars for intervals, levels to compare with."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imbpipe.errors import ResultsError
 from imbpipe.figures.metric import REFERENCES
 from imbpipe.figures.page import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
 from imbpipe.figures.summary import Shown
@@ -38,6 +39,17 @@ LOOKS = (
 
 UNDEFINED = "undefined on\nthe test part"
 """Stands where a class has no value, most often for want of a positive image."""
+
+
+def looks_of(series: Iterable[str], looks: Sequence[Look] = LOOKS) -> dict[str, Look]:
+    """A look for each series, in order. Raises ResultsError: more series than can be told apart."""
+    names = list(dict.fromkeys(series))
+    if len(names) > len(looks):
+        raise ResultsError(
+            f"{len(names)} settings in one figure, which can tell {len(looks)} apart: {'; '.join(names)}",
+            "Keep fewer in the experiment",
+        )
+    return dict(zip(names, looks, strict=False))
 
 
 def dots(

@@ -9,12 +9,12 @@ from imbpipe.experiments.setting import BASELINE, Setting
 from imbpipe.figures.figure import FigureInputs, Needs, figure
 from imbpipe.figures.footer import results_footer
 from imbpipe.figures.marks import (
-    LOOKS,
     UNDEFINED,
     Look,
     baseline_level,
     dots,
     keys,
+    looks_of,
     one_range,
     reference_level,
 )
@@ -83,7 +83,7 @@ def single_label(inputs: FigureInputs) -> "Figure":
 def _resampling(results: Shown, needs: Needs, parts: list[tuple[Panel, bool]]) -> "Figure":
     """parts: of each panel its encoder's results, and whether it shows the low-frequency classes."""
     series = [_series(panel, needs) for panel, _ in parts]
-    looks = dict(zip(dict.fromkeys(name for of_part in series for name in of_part), LOOKS, strict=False))
+    looks = looks_of(name for of_part in series for name in of_part)
     classes = {low: results.classes(low=low) for low in dict.fromkeys(low for _, low in parts)}
     groups = " and ".join(group_name(low=low) for low in classes).replace(" classes and", " and")
     result, subfigures = page(

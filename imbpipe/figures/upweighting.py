@@ -18,6 +18,7 @@ from imbpipe.figures.marks import (
     baseline_level,
     dots,
     keys,
+    looks_of,
     one_range,
     reference_level,
 )
@@ -87,7 +88,7 @@ def _upweighting(results: Shown, *, low: bool) -> "Figure":
     names = list(classes["class_name"])
     curves = [_curves(results, panel, names) for panel in results.panels]
     variants = sorted({variant for of_panel in curves for variant in of_panel})
-    looks = dict(zip(variants, LOOKS[1:], strict=False))
+    looks = looks_of(variants, LOOKS[1:])
     series = {f"up-weighted{', ' * bool(variant)}{variant}": look for variant, look in looks.items()}
     rows, columns = _grid(len(names))
     result, subfigures = page(
