@@ -79,9 +79,9 @@ class Registry(Generic[T]):
     def _load(self) -> None:
         if self._loaded:
             return
-        self._loaded = True
         package = importlib.import_module(self._package)
         for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
             importlib.import_module(f"{self._package}.{module}")
         for entry in entry_points(group=self._package):
             self.add(entry.name)(entry.load())
+        self._loaded = True

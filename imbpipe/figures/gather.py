@@ -39,7 +39,7 @@ class Sources:
         multi, single = sets.get("multi-label"), sets.get("single-label")
         inputs = FigureInputs(multi, single, metric=self.metric)
         if not needs.runs:
-            return inputs if multi is None else self._with_resampled(inputs, multi)
+            return self._with_resampled(inputs, multi) if multi and needs.resampled else inputs
         return self._with_results(inputs, list(sets.values()), needs.encoders)
 
     def _datasets(self, roles: tuple[Task, ...], *, images: bool, say: Say) -> dict[Task, Dataset]:
