@@ -217,10 +217,21 @@ def test_a_truncated_file_is_refused_and_never_filled_with_grey(monkeypatch, kin
     assert reason(data[: int(len(data) * share)])
 
 
-def test_one_flipped_bit_in_the_pixels_of_a_png_is_noticed():
-    data = bytearray(saved(Image.fromarray(COLOURS), "PNG", compress_level=0))
-    data[data.index(b"IDAT") + 60] ^= 1
-    assert "damaged" in reason(bytes(data))
+def test_a_png_cut_off_before_its_end_mark_is_refused_though_its_pixels_are_all_there():
+    data = saved(Image.fromarray(COLOURS), "PNG")
+    for length in range(len(data) - 40, data.index(b"IEND")):
+        assert reason(data[:length]), length
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_no_flipped_bit_of_a_png_changes_a_pixel_unnoticed():
+    data = saved(Image.fromarray(COLOURS).quantize(7), "PNG", transparency=0)
+    right = pixels(data)
+    for bit in range(8 * len(data)):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with contextlib.suppress(ImageError):
+            assert np.array_equal(pixels(bytes(flipped)), right), bit
 
 
 def test_floating_point_and_32_bit_samples_are_refused():

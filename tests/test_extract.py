@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -275,8 +276,13 @@ def test_a_sink_that_cannot_write_ends_the_run_and_its_threads(paths):
         def write(self, *arguments):
             raise StoreError("the disk is full")
 
+    class Slow(MeanColour):
+        def preprocess(self, image):
+            time.sleep(0.05)
+            return super().preprocess(image)
+
     with pytest.raises(StoreError, match="disk is full"):
-        extract(MeanColour(), Full(paths))
+        extract(Slow(), Full(paths * 3, batch_size=7), workers=1)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("imbpipe-decode")]
 
 
