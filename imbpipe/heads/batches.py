@@ -127,5 +127,5 @@ def chunk_steps(part: Slice, data: Data, protocol: Protocol) -> int:
     sources = 1 if len(part.groups) == 1 else len(part.runs)
     units = protocol.head.hidden if protocol.head.kind == "mlp" else 0
     step = sources * aligned(protocol.batch_size) * (units + data.labels.shape[1])
-    room = 1 << (18 if data.features.device.type == "cpu" else 26)
+    room = 1 << (19 if data.features.device.type == "cpu" else 26)
     return max(1, min(MOST_STEPS, room // step))

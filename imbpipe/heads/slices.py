@@ -86,7 +86,8 @@ def _group(runs: Sequence[Run], numbers: tuple[int, ...], protocol: Protocol) ->
 def cut(groups: Sequence[Group], most: int, *, merge: bool) -> list[Slice]:
     """Slices of at most `most` heads, the costliest first.
 
-    merge: put groups of equal size together; groups of one run always are.
+    merge: put groups of equal size together. Otherwise only groups of one run are, and half as many:
+    their batches take the cache that more heads would.
     """
     parts: dict[int, list[Group]] = defaultdict(list)
     for group in groups:
@@ -94,20 +95,24 @@ def cut(groups: Sequence[Group], most: int, *, merge: bool) -> list[Slice]:
             parts[len(runs)].append(Group(tuple(runs.tolist()), group.steps, group.synthetic))
     slices = []
     for size, same in parts.items():
-        room = most // size if merge or size == 1 else 1
-        pile: list[Group] = []
-        for group in sorted(same, key=lambda group: (group.synthetic > 0, *group.steps), reverse=True):
-            if pile and (len(pile) == room or not _fits(pile[-1], group)):
-                slices.append(Slice(tuple(pile)))
-                pile = []
-            pile.append(group)
-        slices.append(Slice(tuple(pile)))
+        room = most // size if merge else max(1, most // 2 if size == 1 else 1)
+        for stretch in _stretches(same):
+            cuts = np.array_split(np.arange(len(stretch)), -(-len(stretch) // room))
+            slices += [Slice(tuple(stretch[place] for place in places)) for places in cuts]
     return sorted(slices, key=lambda part: part.cost, reverse=True)
 
 
-def _fits(longer: Group, group: Group) -> bool:
-    ordered = all(a >= b for a, b in zip(longer.steps, group.steps, strict=True))
-    return ordered and not longer.synthetic and not group.synthetic
+def _stretches(groups: Sequence[Group]) -> list[list[Group]]:
+    """Longest first, parted where one is not at least as long as the next in every epoch."""
+    stretches: list[list[Group]] = []
+    for group in sorted(groups, key=lambda group: (group.synthetic, group.steps), reverse=True):
+        last = stretches[-1][-1] if stretches else group
+        ordered = all(a >= b for a, b in zip(last.steps, group.steps, strict=True))
+        if stretches and ordered and not last.synthetic:
+            stretches[-1].append(group)
+        else:
+            stretches.append([group])
+    return stretches
 
 
 class _Digest:
