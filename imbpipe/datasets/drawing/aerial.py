@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from imbpipe.datasets.drawing import nature, places
+from imbpipe.datasets.drawing import nature, streets, works
 from imbpipe.datasets.drawing.picture import Picture, blank, photograph
 from imbpipe.datasets.drawing.tail import lifted
-from imbpipe.datasets.drawing.weather import clear
+from imbpipe.datasets.drawing.weather import clear, haze, partly_cloudy
 
 VERSION = 1
 """Goes up whenever a scene is drawn in another way."""
@@ -27,24 +27,24 @@ class Scene(NamedTuple):
 SCENES = {
     "forest": Scene(nature.forest, "street", 2241),
     "farmland": Scene(nature.farmland, "bedroom", 1528),
-    "residential": Scene(places.residential, "living_room", 767),
+    "residential": Scene(streets.residential, "living_room", 767),
     "river": Scene(nature.river, "bathroom", 738),
-    "highway": Scene(places.highway, "kitchen", 728),
+    "highway": Scene(streets.highway, "kitchen", 728),
     "lake": Scene(nature.lake, "dining_room", 454),
     "beach": Scene(nature.beach, "skyscraper", 351),
     "desert": Scene(nature.desert, "highway", 325),
     "bare_mountain": Scene(nature.bare_mountain, "building_facade", 251),
-    "intersection": Scene(places.intersection, "conference_room", 184),
-    "parking_lot": Scene(places.parking_lot, "hotel_room", 176),
-    "harbour": Scene(places.harbour, "office", 145),
+    "intersection": Scene(streets.intersection, "conference_room", 184),
+    "parking_lot": Scene(streets.parking_lot, "hotel_room", 176),
+    "harbour": Scene(works.harbour, "office", 145),
     "snow_mountain": Scene(nature.snow_mountain, "mountain_snowy", 143),
-    "golf_course": Scene(places.golf_course, "corridor", 137),
-    "runway": Scene(places.runway, "airport_terminal", 118),
-    "storage_tanks": Scene(places.storage_tanks, "game_room", 109),
+    "golf_course": Scene(works.golf_course, "corridor", 137),
+    "runway": Scene(streets.runway, "airport_terminal", 118),
+    "storage_tanks": Scene(works.storage_tanks, "game_room", 109),
     "circular_fields": Scene(nature.circular_fields, "waiting_room", 106),
     "island": Scene(nature.island, "home_office", 105),
-    "quarry": Scene(places.quarry, "poolroom_home", 105),
-    "solar_farm": Scene(places.solar_farm, "art_studio", 98),
+    "quarry": Scene(works.quarry, "poolroom_home", 105),
+    "solar_farm": Scene(works.solar_farm, "art_studio", 98),
 }
 
 CLASS_NAMES = tuple(sorted(SCENES))
@@ -58,9 +58,10 @@ def scene_counts(images: int) -> dict[str, int]:
 
 
 def draw_scene(name: str, seed: int, number: int) -> bytes:
-    """Picture `number` of a scene as a JPEG."""
+    """Picture `number` of a scene as a JPEG, from nearer or farther, under any sky that lets it be seen."""
     rng = np.random.default_rng([seed, CLASS_NAMES.index(name), number])
     picture = blank(rng)
     SCENES[name].paint(picture, rng)
-    clear(picture, rng)
+    picture.approach(rng.uniform(0.4, 1), rng)
+    (clear, clear, clear, haze, haze, partly_cloudy)[rng.integers(6)](picture, rng)
     return photograph(picture, rng)

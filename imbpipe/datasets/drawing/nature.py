@@ -78,15 +78,15 @@ def desert(picture: Picture, rng: Generator) -> None:
     """Dunes: warped crests across the wind, steep on the lee side."""
     wind, _ = turned(rng.uniform(0, np.pi))
     crest = (wind + 12 * fractal(rng, 70, 3)) / rng.uniform(10, 45)
-    height = np.abs(crest % 2 - 1) ** 1.5 * rng.uniform(1, 8) + 2 * fractal(rng, 60, 4)
+    height = np.abs(crest % 2 - 1) ** 1.5 * rng.uniform(0, 7) + rng.uniform(1, 10) * fractal(rng, 60, 5)
     sand = mix(rng, (206, 168, 118), (214, 182, 140), (196, 140, 92))
     picture.pixels[:] = shaded(sand, np.clip(0.35 * relief(height, picture.sun), -0.5, 0.3))
 
 
 def bare_mountain(picture: Picture, rng: Generator) -> None:
     """Ridges of bare rock, lit from one side."""
-    height = _ridges(rng)
-    rock = shaded(mix(rng, *ROCK), np.clip(0.3 * relief(height, picture.sun), -0.7, 0.6))
+    height = rng.uniform(0.3, 1) * _ridges(rng)
+    rock = shaded(mix(rng, *ROCK, *land.SOIL), np.clip(0.3 * relief(height, picture.sun), -0.7, 0.6))
     scrub = soft(fractal(rng, 40) - rng.uniform(0.6, 2), 1)
     picture.pixels[:] = rock + scrub * (mix(rng, *WOODS) - rock)
 
@@ -97,7 +97,7 @@ def snow_mountain(picture: Picture, rng: Generator) -> None:
     light = relief(height, picture.sun)
     rock = shaded(mix(rng, *ROCK) * 0.7, np.clip(0.3 * light, -0.6, 0.5))
     snow = shaded(mix(rng, (178, 186, 196), (166, 176, 190)), np.clip(0.2 * light, -0.5, 0.15))
-    line = np.quantile(height[::8, ::8], rng.uniform(0, 0.5))
+    line = np.quantile(height[::8, ::8], rng.uniform(0, 0.9))
     cover = soft(0.15 * (height - line) - 0.3 * np.abs(light) + 0.5 + 0.2 * noise(rng, 5), 0.6)
     picture.pixels[:] = rock + cover * (snow - rock)
 

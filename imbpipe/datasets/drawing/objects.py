@@ -4,6 +4,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike
 
+from imbpipe.datasets.drawing.fields import SIZE
 from imbpipe.datasets.drawing.picture import Picture, mix
 from imbpipe.datasets.drawing.shapes import Points, Stencil, boxes
 
@@ -37,3 +38,8 @@ def lattice(angle: float, step: tuple[float, float], centre: ArrayLike, reach: f
     grid = np.stack(np.meshgrid(along, across), -1).reshape(-1, 2)
     c, s = np.cos(angle), np.sin(angle)
     return np.asarray(centre) + grid @ np.array([[c, s], [-s, c]])
+
+
+def inside(points: Points, margin: float = -6) -> Points:
+    """The points that lie in the picture, or at most -margin pixels outside."""
+    return points[((points > margin) & (points < SIZE - margin)).all(1)]

@@ -39,6 +39,14 @@ class Picture:
         """Take a part of the light away where the mask is 1."""
         self.pixels *= 1 - np.float32(by) * mask
 
+    def approach(self, share: float, rng: Generator) -> None:
+        """Keep a part that is `share` as wide and high, from somewhere near the middle, and enlarge it."""
+        left, top = SIZE * (1 - share) * rng.uniform(0.25, 0.75, 2)
+        window = (left, top, left + SIZE * share, top + SIZE * share)
+        for band in self.pixels:
+            image = Image.fromarray(band.astype(np.float32))
+            band[:] = image.resize((SIZE, SIZE), Image.Resampling.BICUBIC, box=window)
+
 
 def blank(rng: Generator) -> Picture:
     """An empty picture under a sun that stands somewhere in the north or east."""
