@@ -42,10 +42,13 @@ class Inventory:
         return np.flatnonzero(self.where == MISSING)
 
 
-def take_stock(plan: StorePlan, journals: Journals) -> Inventory:
-    """Match rows with images by (id, digest), or by (id, stamp) where the digest is not known yet."""
+def take_stock(plan: StorePlan, journals: Journals, place: NDArray[np.int64] | None = None) -> Inventory:
+    """Match rows with images by (id, digest), or by (id, stamp) where the digest is not known yet.
+
+    place: of each row the image with its id, where that was worked out already.
+    """
     rows = journals.rows
-    place = rows.places(plan.hashed_ids)
+    place = rows.places(plan.hashed_ids) if place is None else place
     same_bytes = (rows.digests == plan.digests[place]).all(axis=1)
     same_stamp = (rows.stamps == plan.stamps[place]).all(axis=1)
     usable = np.flatnonzero((place >= 0) & np.where(plan.known[place], same_bytes, same_stamp))[::-1]

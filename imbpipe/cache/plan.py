@@ -22,7 +22,7 @@ Quarantined = Mapping[str, Mapping[str, str]]
 _SEAL = b',"sha256":"'
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class StorePlan:
     """n images in order, cut into fixed batches of `batch_size`.
 

@@ -1,6 +1,7 @@
 """Bring a folder's plan up to the data set as it is now."""
 
 import contextlib
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -37,10 +38,11 @@ def refresh(
     old = _old_plan(folder)
     journals = read_journals(folder, spec)
     plan = _plan_of(dataset, encoder, batch_size or (old.batch_size if old else BATCH_SIZE))
-    plan = _look(plan, old, journals.rows, rehash=rehash)
-    plan = replace(plan, published=old is not None and _says_the_same(plan, old))
+    place = journals.rows.places(plan.hashed_ids)
+    _look(plan, old, *_journalled(plan, journals.rows, place), rehash=rehash)
+    plan.published = old is not None and _says_the_same(plan, old)
     write_plan(folder.plan, plan)
-    return take_stock(plan, journals)
+    return take_stock(plan, journals, place)
 
 
 def _check_names(dataset: Dataset) -> None:
@@ -64,6 +66,7 @@ def _old_plan(folder: Folder) -> StorePlan | None:
 
 def _plan_of(dataset: Dataset, encoder: str, batch_size: int) -> StorePlan:
     n = len(dataset)
+    paths = tuple(os.fspath(path) for path in dataset.images)
     return StorePlan(
         dataset=dataset.name,
         encoder=encoder,
@@ -71,9 +74,9 @@ def _plan_of(dataset: Dataset, encoder: str, batch_size: int) -> StorePlan:
         class_names=tuple(dataset.class_names),
         batch_size=batch_size,
         ids=tuple(dataset.ids),
-        paths=tuple(str(path) for path in dataset.images),
+        paths=paths,
         labels=np.asarray(dataset.labels, dtype=bool),
-        stamps=np.array([stamp_of(path) for path in dataset.images], dtype=np.int64).reshape(n, 2),
+        stamps=np.array([stamp_of(path) for path in paths], dtype=np.int64).reshape(n, 2),
         digests=np.zeros((n, DIGEST_BYTES), dtype=np.uint8),
         known=np.zeros(n, dtype=bool),
         packed=np.zeros(n, dtype=bool),
@@ -82,9 +85,18 @@ def _plan_of(dataset: Dataset, encoder: str, batch_size: int) -> StorePlan:
     )
 
 
-def _look(plan: StorePlan, old: StorePlan | None, rows: JournalRows, *, rehash: bool) -> StorePlan:
-    """Fill in what is known of the images, reading those that may have changed."""
-    journalled, same_as_row = _journalled(plan, rows)
+def _look(
+    plan: StorePlan,
+    old: StorePlan | None,
+    journalled: NDArray[np.bool_],
+    same_as_row: NDArray[np.bool_],
+    *,
+    rehash: bool,
+) -> None:
+    """Fill in what is known of the images, reading those that may have changed.
+
+    journalled, same_as_row: (n,) whether a journal holds a row of the image, and one with its stamp.
+    """
     if old is None:
         old = replace(_nothing(plan), ids=())
     before = np.array([old.place.get(name, -1) for name in plan.ids], dtype=np.int64)
@@ -107,7 +119,7 @@ def _look(plan: StorePlan, old: StorePlan | None, rows: JournalRows, *, rehash: 
     digests[kept], known[kept] = old.digests[before[kept]], old.known[before[kept]]
     plan.packed[:] = (kept | same) & old.packed[before]
     still = {plan.ids[row] for row in np.flatnonzero(kept)} & old.quarantined.keys()
-    return replace(plan, quarantined={name: old.quarantined[name] for name in plan.ids if name in still})
+    plan.quarantined = {name: old.quarantined[name] for name in plan.ids if name in still}
 
 
 def _nothing(plan: StorePlan) -> StorePlan:
@@ -122,9 +134,9 @@ def _nothing(plan: StorePlan) -> StorePlan:
     )
 
 
-def _journalled(plan: StorePlan, rows: JournalRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(n,) whether a journal holds a row of the image, and whether one of an image with its stamp."""
-    place = rows.places(plan.hashed_ids)
+def _journalled(
+    plan: StorePlan, rows: JournalRows, place: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     found, same = np.zeros(len(plan), dtype=bool), np.zeros(len(plan), dtype=bool)
     found[place[place >= 0]] = True
     same[place[(place >= 0) & (rows.stamps == plan.stamps[place]).all(axis=1)]] = True

@@ -1,11 +1,16 @@
-"""Extraction and packing on a disk that is full after F bytes, for many F."""
+"""Extraction and packing on a disk that is full after F bytes, for many F.
 
+`python -m store_faults.full_disk FOLDER STEP` prints the counts as JSON.
+"""
+
+import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -102,3 +107,7 @@ def _run_full(disk: Path, free: int, dataset: toy.Dataset, expected: bytes, coun
 def _free_bytes(disk: Path) -> int:
     found = os.statvfs(disk)
     return found.f_bavail * found.f_frsize
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(fill_up(Path(sys.argv[1]), int(sys.argv[2])))))

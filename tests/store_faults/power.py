@@ -2,15 +2,18 @@
 
 Of what was not synced by then, some is there, some is not, some in part: files keep their last synced
 bytes, or newer ones, or newer ones with torn sectors; names come and go in any order.
+`python -m store_faults.power FOLDER STATES SEED` prints the counts as JSON.
 """
 
+import json
 import os
 import random
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -216,3 +219,7 @@ def _go_on(
         counts.differ += toy.pack_here(root, dataset, SPEC).read_bytes() != expected
     except Exception:
         counts.errors += 1
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(replay(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))))
