@@ -297,6 +297,16 @@ def test_a_file_of_another_network_is_refused_with_the_first_wrong_tensors(tmp_p
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_in_the_form_that_its_authors_published_goes_through_timms_own_filter(tmp_path):
+    reference = timm.create_model("convnext_atto", pretrained=False)
+    foreign = {name.replace("head.fc.", "head."): tensor for name, tensor in reference.state_dict().items()}
+    foreign = {name.replace("head.norm.", "norm."): tensor for name, tensor in foreign.items()}
+    torch.save({"model": foreign}, tmp_path / "w.pth")
+    encoder = load_encoder("timm:convnext_atto@64", weights=str(tmp_path / "w.pth"))
+    reference.reset_classifier(0)
+    assert encoder.weights.sha256 == tensors_sha256(reference.state_dict())
+
+
 # downloads
 
 

@@ -58,19 +58,29 @@ def architecture(spec: str) -> Architecture:
 def _fit(model: str, config: Any, sized: Mapping[str, Any], tensors: Tensors) -> "torch.nn.Module":
     """Load every tensor that timm's own filter for this network leaves, the classifier's too, then drop it.
 
-    Loading the classifier keeps timm strict; with `num_classes=0` it would let a missing key pass.
+    Loading the classifier keeps timm strict; with `num_classes=0` it would let a missing key pass. Its
+    size is the file's, or the published one where the file calls it something that the filter renames.
     """
-    import timm
-
-    classifier = config.classifier if isinstance(config.classifier, str) else ""
-    head = tensors.get(f"{classifier}.weight")
-    classes = 0 if head is None else len(head)
-    overlay = {"state_dict": tensors, "num_classes": classes, "custom_load": False}
-    network: Any = timm.create_model(
-        model, pretrained=True, num_classes=classes, pretrained_cfg_overlay=overlay, **sized
-    )
+    name = config.classifier[0] if isinstance(config.classifier, tuple) else config.classifier
+    head = tensors.get(f"{name}.weight")
+    sizes = (0 if head is None else len(head), config.num_classes)
+    try:
+        network = _load(model, sizes[0], sized, tensors)
+    except RuntimeError:
+        if sizes[0] == sizes[1]:
+            raise
+        network = _load(model, sizes[1], sized, tensors)
     network.reset_classifier(0)
     return network
+
+
+def _load(model: str, classes: int, sized: Mapping[str, Any], tensors: Tensors) -> Any:
+    import timm
+
+    overlay = {"state_dict": dict(tensors), "num_classes": classes, "custom_load": False}
+    return timm.create_model(
+        model, pretrained=True, num_classes=classes, pretrained_cfg_overlay=overlay, **sized
+    )
 
 
 def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
