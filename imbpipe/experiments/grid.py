@@ -86,7 +86,13 @@ class Grid:
         runs = [self._run(setting, seed) for setting, seed in todo]
         labels = self.material.dataset.labels
         for bank in train_heads(
-            self.material.features, labels, runs, self.protocol, device=device, progress=progress
+            self.material.features,
+            labels,
+            runs,
+            self.protocol,
+            device=device,
+            progress=progress,
+            class_names=self.material.dataset.class_names,
         ):
             for index, metrics, scores in self._score(bank, [todo[run] for run in bank.runs]):
                 store.save(*self.place, self.keys[todo[index]], metrics, scores)
