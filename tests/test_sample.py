@@ -334,8 +334,8 @@ def test_scenes_can_be_told_apart_by_colour_and_texture():
         edges = [np.abs(grey[k:] - grey[:-k]).mean() for k in (1, 4, 16)]
         return [*shot.mean(axis=(0, 1)), *shot.std(axis=(0, 1)), *edges, *np.quantile(grey, [0.05, 0.95])]
 
-    looks = np.array([look(name, number) for name in SCENES for number in range(5)])
-    owners = np.repeat(np.arange(20), 5)
+    looks = np.array([look(name, number) for name in SCENES for number in range(8)])
+    owners = np.repeat(np.arange(20), 8)
     scaled = (looks - looks.mean(axis=0)) / looks.std(axis=0)
     away = np.linalg.norm(scaled[:, None] - scaled, axis=2) + np.diag(np.full(len(looks), np.inf))
     assert (owners[away.argmin(axis=1)] == owners).mean() > 0.2  # one in twenty by chance
