@@ -1,5 +1,6 @@
 """`imbpipe figures`: the paper's figures from finished runs."""
 
+import functools
 import sys
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,9 @@ def figures(
     _ = METRICS[metric]
     sources = Sources(read_experiment(experiment), FeatureStore(cache), ResultStore(cache), root, metric)
     report: list[dict[str, Any]] = []
+    say_once = functools.cache(say)
     for name in wanted or names():
-        [(_, drawn)] = draw([name], sources.inputs(name, say=say), out)
+        [(_, drawn)] = draw([name], sources.inputs(name, say=say_once), out)
         report.append({"figure": name, "files": [] if isinstance(drawn, str) else drawn})
         if isinstance(drawn, str):
             say(f"Figure {name} was not drawn: {drawn}")
