@@ -28,8 +28,8 @@ def fill(
     """Encode the images of `dataset` that have no current features, then pack features.h5.
 
     What was committed stays when this is stopped or fails; the next call goes on from there.
-    Raises StoreError: another process writes, the disk is full, more than `max_bad` (a share, 0 to 1)
-    of the images cannot be read.
+    Raises StoreError: another process writes, the disk is full. DatasetError: more than `max_bad` (a
+    share, 0 to 1) of the images cannot be read.
     """
     from imbpipe.extract.loop import extract
     from imbpipe.extract.spec import spec_of
@@ -37,7 +37,13 @@ def fill(
     spec = spec_of(encoder, dtype=dtype)
     with store.writer(dataset, encoder.name, spec, batch_size=batch_size, rehash=rehash) as sink:
         summary = extract(
-            encoder, sink, workers=workers, max_bad=max_bad, progress=progress, should_stop=should_stop
+            encoder,
+            sink,
+            workers=workers,
+            max_bad=max_bad,
+            images=len(dataset),
+            progress=progress,
+            should_stop=should_stop,
         )
     if not summary.stopped:
         store.pack(dataset, encoder.name, spec)
