@@ -108,6 +108,8 @@ def test_what_cannot_be_read_is_set_aside_by_name_and_the_rest_goes_on(here):
     assert "42 images encoded, 0 already there, 2 set aside" in result.stdout
     assert "99.png" in result.stderr
     assert "98.jpg" in result.stderr
+    again = run("extract", "--encoder", "mean-colour", "--dataset", "photos")
+    assert (again.exit_code, "0 images encoded, 42 already there, 2 set aside" in again.stdout) == (3, True)
     assert run("train", "--dataset", "photos", "--seeds", 1, "--epochs", 1).exit_code == 0
 
 

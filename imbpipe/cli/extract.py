@@ -79,10 +79,13 @@ def extract(
       imbpipe extract --encoder clip --dataset planet --root /data
       imbpipe extract --encoder clip --dataset my/folder --weights ViT-B-32.pt
     """
+    from imbpipe.cache.entries import read_entry
     from imbpipe.cache.fill import fill
+    from imbpipe.cache.layout import Folder
     from imbpipe.cache.store import FeatureStore
     from imbpipe.datasets.load import load_dataset
     from imbpipe.encoders.load import load_encoder
+    from imbpipe.extract.spec import spec_of
 
     load_dataset(dataset, root=root, options=replace(reading, images_needed=False))
     network = load_encoder(encoder, weights=weights, device=device)
@@ -92,25 +95,21 @@ def extract(
         say(note)
     with bar("encoding", "images") as progress, stop_flag() as stopped:
         summary = fill(FeatureStore(cache), data, network, progress=progress, should_stop=stopped, **how)
-    report = {
-        "dataset": data.name,
-        "encoder": network.name,
-        "weights": asdict(network.weights),
-        **asdict(summary),
-    }
+    entry = read_entry(Folder.of(cache, data.name, network.name, spec_of(network, dtype=how["dtype"])).path)
     if as_json:
-        print_json(report)
+        report = {"dataset": data.name, "encoder": network.name, "set_aside": entry.quarantined}
+        print_json({**report, "weights": asdict(network.weights), **asdict(summary)})
     else:
         click.echo(
             f"{data.name}, {network.name} ({network.weights.kind} weights): "
             f"{summary.encoded} images encoded, "
-            f"{len(data) - summary.encoded - len(summary.quarantined)} already there, "
-            f"{len(summary.quarantined)} set aside."
+            f"{entry.rows - summary.encoded} already there, {entry.quarantined} set aside."
         )
     for path, reason in summary.quarantined:
         say(f"Set aside: {path}: {reason}")
     if summary.stopped:
         say("Interrupted. What was encoded is safe; the same command goes on from here.")
         sys.exit(EXIT_INTERRUPTED)
-    if summary.quarantined:
+    if entry.quarantined:
+        say(f"All that were set aside, with the reasons: {entry.path / 'quarantine.jsonl'}")
         sys.exit(EXIT_QUARANTINED)
