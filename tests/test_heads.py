@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -126,6 +127,43 @@ def test_heads_trained_together_equal_heads_trained_alone(runs: list[Run], kind:
                 np.testing.assert_array_equal(parameters[name], value, err_msg=name)
 
 
+def _alike() -> dict[str, tuple[Run, Run]]:
+    """Pairs of runs that differ in one thing alone."""
+    rng = np.random.default_rng(0)
+    base, rows = plain(rows=np.arange(20)), np.zeros(20, np.int64)
+    made = [Synthetic(rng.normal(size=(6, D)).astype("f4"), rng.random((6, C)).astype("f4")) for _ in "ab"]
+    mixed = Synthetic(made[0].features, made[1].labels)
+    every = Phase(rows=np.arange(46))
+    with_made = [replace(base, plan=Plan((every,), each)) for each in (*made, mixed)]
+    return {
+        "seed": (base, replace(base, seed=1)),
+        "training rows": (base, replace(base, train=np.arange(10, 50))),
+        "validation rows": (base, replace(base, validation=np.arange(40, 50))),
+        "drawn rows": (base, plain(rows=np.arange(20) + 1)),
+        "probability": (
+            plain(rows=rows, probability=rng.random(40)),
+            plain(rows=rows, probability=rng.random(40)),
+        ),
+        "late rows": tuple(
+            replace(base, plan=Plan((Phase(), Phase(0.5, rows=each)))) for each in (rows, rows[1:])
+        ),
+        "synthetic features": (with_made[1], with_made[2]),
+        "synthetic labels": (with_made[0], with_made[2]),
+    }
+
+
+@pytest.mark.parametrize("thing", _alike())
+def test_runs_that_differ_in_one_thing_do_not_share_it(thing: str) -> None:
+    runs = list(_alike()[thing])
+    protocol = replace(SMALL, epochs=12, learning_rate=0.1, patience=1)
+    together = trained(runs * 2, protocol)
+    alone = [trained([run], protocol)[0] for run in runs]
+    assert any(not np.array_equal(alone[0][name], alone[1][name]) for name in alone[0])
+    for parameters, expected in zip(together, alone * 2, strict=True):
+        for name, value in expected.items():
+            np.testing.assert_array_equal(parameters[name], value, err_msg=name)
+
+
 @given(many(1), st.sampled_from(KINDS), st.sampled_from([0.0, 0.5]), st.sampled_from([None, 1]))
 def test_heads_trained_together_equal_a_plain_torch_loop(
     runs: list[Run], kind: Any, dropout: float, step: int | None
@@ -165,6 +203,16 @@ def test_results_are_the_same_bit_for_bit_on_one_thread_and_on_two(runs: list[Ru
         for left, right in zip(results[0], other, strict=True):
             for name, value in left.items():
                 np.testing.assert_array_equal(value, right[name], err_msg=name)
+
+
+def test_training_leaves_the_number_of_threads_as_it_was() -> None:
+    def in_a_new_thread() -> int:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(torch.get_num_threads).result()
+
+    before = torch.get_num_threads(), in_a_new_thread()
+    one(plain(), SMALL).scores(material()[0])
+    assert (torch.get_num_threads(), in_a_new_thread()) == before
 
 
 def test_heads_of_full_size_have_the_same_bits_together_and_alone_and_on_any_threads() -> None:
@@ -229,8 +277,9 @@ def test_a_head_with_other_parameters_scores_with_them() -> None:
 @pytest.mark.parametrize("patience", [1, 2])
 @pytest.mark.parametrize("loss", ["bce", "softmax"])
 def test_early_stopping_keeps_the_epoch_that_a_plain_loop_keeps(patience: int, loss: str) -> None:
-    protocol = replace(SMALL, epochs=25, learning_rate=0.1, patience=patience)
-    runs = [plain(seed=seed, loss=loss, weight=w) for seed in range(4) for w in (None, np.full(40, 2, "f4"))]
+    protocol = replace(SMALL, epochs=16, learning_rate=0.1, patience=patience)
+    weights = np.random.default_rng(0).integers(0, 4, (3, 40)).astype(np.float32)
+    runs = [plain(seed=seed, loss=loss, weight=weight) for seed in range(2) for weight in weights]
     runs.append(replace(runs[0], plan=Plan((Phase(loss=loss), Phase(0.4, loss=loss, rows=np.arange(9))))))
     plain_loss = binary_cross_entropy_with_logits if loss == "bce" else cross_entropy
     for run, parameters in zip(runs, trained(runs, protocol), strict=True):
@@ -291,8 +340,10 @@ def test_dropout_keeps_the_share_it_says_independently_at_every_place(keep: floa
     assert correlation.abs().max() < 6 / 500**0.5
 
 
-def test_dropout_of_a_step_does_not_depend_on_how_many_steps_there_are() -> None:
-    np.testing.assert_array_equal(mask_keys(3, 4, 7), mask_keys(3, 4, 70)[:7])
+def test_every_seed_epoch_and_step_has_its_own_dropout_whatever_the_number_of_steps() -> None:
+    keys = [mask_keys(seed, epoch, 70) for seed in range(3) for epoch in range(3)]
+    assert len(np.unique(keys)) == 3 * 3 * 70
+    np.testing.assert_array_equal(mask_keys(1, 1, 7), keys[4][:7])
 
 
 def test_heads_are_handed_over_as_they_finish_and_progress_counts_them() -> None:
@@ -315,6 +366,18 @@ def test_an_interrupted_caller_stops_the_training() -> None:
     with pytest.raises(KeyboardInterrupt):
         next(banks)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("heads")]
+
+
+def test_a_small_memory_budget_changes_nothing_but_how_the_grid_is_cut() -> None:
+    runs = [plain(seed=number // 8, weight=np.full(40, 1 + number, "f4")) for number in range(16)]
+    sizes = {}
+    for memory in (2 << 30, 150_000):
+        banks = list(train_heads(*material(), runs, SMALL, memory=memory))
+        sizes[memory] = {len(bank.runs) for bank in banks}
+    assert max(sizes[150_000]) < max(sizes[2 << 30])
+    for large, small in zip(trained(runs, SMALL), trained(runs, SMALL, memory=150_000), strict=True):
+        for name, value in large.items():
+            np.testing.assert_array_equal(small[name], value, err_msg=name)
 
 
 def test_read_only_features_are_trained_on_without_a_copy_or_a_warning() -> None:
