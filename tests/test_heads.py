@@ -16,8 +16,11 @@ from hypothesis import example, given, settings
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from imbpipe.heads.bank import Bank, train_heads
+from imbpipe.heads.batches import Data
 from imbpipe.heads.draws import dropout_masks, epoch_rows, mask_keys
 from imbpipe.heads.run import HeadConfig, Protocol, Run
+from imbpipe.heads.slices import cut, group_runs
+from imbpipe.heads.train import train_slice
 from imbpipe.strategies.plan import Phase, Plan, Synthetic
 
 N, D, C = 60, 7, 3
@@ -125,6 +128,34 @@ def test_heads_trained_together_equal_heads_trained_alone(runs: list[Run], kind:
             (alone,) = trained([run], protocol, dtype)
             for name, value in alone.items():
                 np.testing.assert_array_equal(parameters[name], value, err_msg=name)
+
+
+@settings(max_examples=10)
+@given(many(2), st.sampled_from(KINDS))
+def test_slices_as_a_gpu_gets_them_hold_the_same_heads(runs: list[Run], kind: Any) -> None:
+    """Many groups of several runs each in one slice; here on the CPU."""
+    protocol = replace(SMALL, head=HeadConfig(kind, 5))
+    features, labels = (torch.tensor(each, dtype=torch.float64) for each in material())
+    one_by_one = trained(runs, protocol)
+    for part in cut(group_runs(runs, protocol), 64, merge=True):
+        stack = train_slice(part, runs, Data(features, labels), protocol, lambda: False)
+        for name, value in stack.items():
+            for place, run in enumerate(part.runs):
+                expected = one_by_one[run][name].reshape(value[place].shape)
+                np.testing.assert_allclose(value[place], expected, rtol=0, atol=1e-10, err_msg=name)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@settings(max_examples=10)
+@given(many(2), st.sampled_from(KINDS))
+def test_a_gpu_trains_the_heads_that_a_cpu_trains(runs: list[Run], kind: Any) -> None:
+    protocol = replace(SMALL, head=HeadConfig(kind, 5), epochs=6)
+    for dtype, tolerance in ((np.float64, 1e-8), (np.float32, 1e-3)):
+        on_cpu = trained(runs, protocol, dtype, device="cpu")
+        on_gpu = trained(runs, protocol, dtype, device="cuda")
+        for left, right in zip(on_cpu, on_gpu, strict=True):
+            for name, value in left.items():
+                np.testing.assert_allclose(right[name], value, rtol=0, atol=tolerance, err_msg=name)
 
 
 def _alike() -> dict[str, tuple[Run, Run]]:

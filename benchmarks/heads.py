@@ -1,0 +1,194 @@
+"""Time to train heads, ours against others', in one run: `python benchmarks/heads.py [--quick]`.
+
+Planet's size: 24,287 x 512 random features, 17 labels, the paper's head, batch 64, 20 epochs. All take
+turns in each round on all of torch's threads; times are medians over rounds, ratios are medians of the
+rounds' ratios. Ours trains whole grids (up-weighting: groups of 7 runs a seed, as the paper's) for whole
+epochs, start and end included. Peers whose whole run would take minutes train fewer steps; every time is
+per head and step and multiplied up to 20 epochs. The peak is torch's product of two 2048 x 2048 matrices,
+measured before and after ours in every round; the fraction counts the head's five products.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import resource
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import heads_peers as peers
+import numpy as np
+import torch
+
+from imbpipe.heads.bank import train_heads
+from imbpipe.heads.run import Protocol, Run
+from imbpipe.strategies.plan import Phase, Plan
+
+ROWS, DIMENSION, CLASSES, EPOCHS, BATCH, HIDDEN = 24_287, 512, 17, 20, 64, 128
+FACTORS = (1, 1.5, 2, 2.5, 3, 5, 10)
+GRIDS = {1: 6, 7: 3, 70: 1, 270: 1}
+"""Heads, and how many epochs of them a round trains."""
+
+
+def material(rows: int, d: int = DIMENSION, c: int = CLASSES) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    labels = rng.random((rows, c), np.float32) < 0.2
+    labels[0] = True
+    return rng.standard_normal((rows, d), np.float32), labels
+
+
+def grid(heads: int, labels: np.ndarray) -> list[Run]:
+    """Seeds times the paper's seven factors on the images of five rare classes."""
+    rare = labels[:, :5].any(1)
+    plans = [Plan((Phase(weight=np.where(rare, f, 1).astype(np.float32)),)) for f in FACTORS]
+    train, none = np.arange(len(labels)), np.arange(0)
+    return [Run(train, none, plans[k % len(plans)], k // len(plans)) for k in range(heads)]
+
+
+def ours(x: np.ndarray, y: np.ndarray, heads: int, epochs: int) -> float:
+    runs = grid(heads, y)
+    started = time.perf_counter()
+    assert sum(len(bank.runs) for bank in train_heads(x, y, runs, Protocol(epochs=epochs))) == heads
+    return time.perf_counter() - started
+
+
+def per_head_step(seconds: float, heads: int, steps: int) -> float:
+    return seconds / heads / steps
+
+
+def steps_of(rows: int) -> int:
+    return -(-rows // BATCH)
+
+
+def flops(d: int = DIMENSION, c: int = CLASSES) -> int:
+    """Of one head's step: two products in the first layer, three in the second."""
+    return 2 * BATCH * HIDDEN * (2 * d + 3 * c)
+
+
+def peak(size: int = 2048, times: int = 3) -> float:
+    """Multiplications and additions a second."""
+    a = torch.rand(size, size)
+    out = torch.empty_like(a)
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        torch.mm(a, a, out=out)
+        taken.append(time.perf_counter() - started)
+    return 2 * size**3 / statistics.median(taken)
+
+
+def one_round(x: np.ndarray, y: np.ndarray, grids: Sequence[int]) -> dict[str, float]:
+    """Seconds per head and step of everyone, and the peak."""
+    tx, ty = torch.from_numpy(x), torch.from_numpy(y.astype(np.float32))
+    steps = steps_of(len(x))
+    found = {}
+    peaks = [peak()]
+    for heads in grids:
+        epochs = GRIDS[heads]
+        found[f"imbpipe, {heads} heads"] = per_head_step(ours(x, y, heads, epochs), heads, epochs * steps)
+        peaks.append(peak())
+    for name, train in (
+        ("DataLoader, eager", peers.data_loader),
+        ("index tensors, eager", peers.index_loop),
+        ("scikit-learn MLPClassifier", peers.scikit_learn),
+    ):
+        found[name] = per_head_step(train(tx, ty, steps), 1, steps)
+    found["ModuleDict, 70 heads"] = per_head_step(peers.module_dict(tx, ty, 10, 70), 70, 10)
+    found["torch.func.vmap, 70 heads"] = per_head_step(peers.vmap(tx, ty, 10, 70), 70, 10)
+    found["peak"] = statistics.median(peaks)
+    return found
+
+
+def compare(rounds: int, grids: Sequence[int]) -> list[dict[str, float]]:
+    x, y = material(ROWS)
+    one_round(x, y, grids[:1])  # warm up
+    found = []
+    for number in range(rounds):
+        found.append(one_round(x, y, grids))
+        print(f"round {number + 1} of {rounds}", flush=True)
+    return found
+
+
+def table(found: list[dict[str, float]], steps: int, encoding: float) -> dict[str, dict[str, float]]:
+    """Seconds a head at 20 epochs, heads a second, how many times ours at 70 heads, share of the peak."""
+    rows = {}
+    for name in found[0]:
+        if name == "peak":
+            continue
+        seconds = statistics.median(each[name] for each in found) * steps
+        rows[name] = {
+            "seconds_per_head": seconds,
+            "heads_per_second": 1 / seconds,
+            "times_ours": statistics.median(each[name] / each["imbpipe, 70 heads"] for each in found),
+            "share_of_peak": statistics.median(flops() / each[name] / each["peak"] for each in found),
+        }
+    ours_seconds = rows["imbpipe, 70 heads"]["seconds_per_head"]
+    loop = rows["DataLoader, eager"]["seconds_per_head"]
+    again = encoding * ROWS * EPOCHS + loop
+    rows["re-encoding every epoch (computed)"] = {
+        "seconds_per_head": again,
+        "heads_per_second": 1 / again,
+        "times_ours": again / ours_seconds,
+    }
+    return rows
+
+
+def growth(quick: bool) -> dict[str, dict[str, float]]:
+    """Milliseconds per head for an epoch, seven heads, one thing changed at a time."""
+
+    def epoch(rows: int = 10_000, d: int = DIMENSION, c: int = CLASSES, heads: int = 7) -> float:
+        x, y = material(rows, d, c)
+        return 1e3 * ours(x, y, heads, 1) / heads
+
+    found = {
+        "rows": {rows: epoch(rows=rows) for rows in (10**4, 10**5, *(() if quick else (10**6,)))},
+        "heads": {heads: epoch(heads=heads) for heads in (1, 2, 7, 14, 70, *(() if quick else (270,)))},
+        "dimension": {d: epoch(d=d) for d in (64, 256, 512, 1024, 2048)},
+        "classes": {c: epoch(c=c) for c in (2, 17, 100, 365, 1000)},
+    }
+    return {name: {str(size): value for size, value in row.items()} for name, row in found.items()}
+
+
+def machine() -> str:
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.+)", info.read_text()) if info.exists() else []
+    return f"{names[0] if names else platform.processor()}, {torch.get_num_threads()} threads"
+
+
+def show(rows: dict[str, dict[str, float]], sizes: dict[str, dict[str, float]]) -> None:
+    print(f"\n{'':36} s a head   heads/s   x ours   of peak")
+    for name, row in rows.items():
+        share = f"{row['share_of_peak']:9.0%}" if "share_of_peak" in row else ""
+        numbers = f"{row['seconds_per_head']:8.2f} {row['heads_per_second']:9.3f} {row['times_ours']:8.2f}"
+        print(f"{name:36} {numbers} {share}")
+    print("\nms a head for an epoch of 10,000 rows, 7 heads, one thing changed at a time")
+    for name, row in sizes.items():
+        print(f"{name:10}", "  ".join(f"{size}: {value:.0f}" for size, value in row.items()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and sizes: about two minutes")
+    parser.add_argument("--rounds", type=int, help="how often all take turns")
+    options = parser.parse_args()
+    grids = (1, 7, 70) if options.quick else tuple(GRIDS)
+    found = compare(options.rounds or (3 if options.quick else 7), grids)
+    encoding = peers.encode(32 if options.quick else 128) / (32 if options.quick else 128)
+    rows = table(found, steps_of(ROWS) * EPOCHS, encoding)
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    sizes = growth(options.quick)
+    show(rows, sizes)
+    print(f"\n{machine()}; product peak {statistics.median(e['peak'] for e in found) / 1e9:.0f} GFLOP/s;")
+    print(f"memory of the whole process with all grids and peers: {resident:.2f} GB at most;")
+    print(f"re-encoding: {1 / encoding:.0f} images/s by ResNet-18, decoding not counted, plus the loop")
+    report = {"machine": machine(), "load": os.getloadavg(), "rounds": found, "table": rows, "growth": sizes}
+    target = Path(__file__).parent / "results" / "heads.json"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps({**report, "gigabytes": resident}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
