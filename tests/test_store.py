@@ -12,7 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_faults import toy
 
+from imbpipe.cache import hdf5
 from imbpipe.cache.layout import slug
+from imbpipe.cache.reader import read_features
+from imbpipe.cache.repair import repair
 from imbpipe.cache.spec import key_of
 from imbpipe.errors import StoreError
 
@@ -142,12 +145,7 @@ def test_whatever_happens_to_a_data_set_exactly_the_new_images_are_encoded(
         rows = data.draw(st.lists(st.integers(0, 11), min_size=1, unique=True))
         for row in data.draw(st.sets(st.sampled_from(rows))):
             whole.images[row].write_bytes(f"image {row} of step {step}".encode())
-        shelf.dataset = replace(
-            whole,
-            ids=tuple(whole.ids[row] for row in rows),
-            images=tuple(whole.images[row] for row in rows),
-            labels=whole.labels[rows],
-        )
+        shelf.dataset = toy.rows_of(whole, rows)
         now = {whole.ids[row]: whole.images[row].read_bytes() for row in rows}
         assert set(shelf.fill()) == {name for name in now if stored.get(name) != now[name]}
         stored = now
@@ -161,9 +159,91 @@ def test_relabelling_encodes_nothing(shelf: toy.Shelf) -> None:
     shelf.fill()
     labels = ~shelf.dataset.labels
     shelf.dataset = replace(shelf.dataset, labels=labels, class_names=("common", "scarce"))
-    assert shelf.fill() == []
+    assert shelf.extract() == []
+    shelf.store.pack(shelf.dataset, toy.ENCODER, shelf.spec)
     np.testing.assert_array_equal(shelf.load().labels, labels)
     assert shelf.load().class_names == ("common", "scarce")
+
+
+def test_relabelling_one_image_is_packed(shelf: toy.Shelf) -> None:
+    shelf.fill()
+    shelf.dataset.labels[7] = ~shelf.dataset.labels[7]
+    shelf.store.pack(shelf.dataset, toy.ENCODER, shelf.spec)
+    np.testing.assert_array_equal(shelf.load().labels, shelf.dataset.labels)
+
+
+def test_rehash_replaces_a_row_that_only_a_journal_holds(shelf: toy.Shelf) -> None:
+    shelf.extract()
+    path = shelf.dataset.images[5]
+    before = path.stat()
+    path.write_bytes(path.read_bytes().swapcase())
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert shelf.extract(rehash=True) == ["image0005"]
+    shelf.pack()
+    np.testing.assert_array_equal(shelf.load().features, toy.all_features(shelf.dataset, shelf.spec))
+
+
+def test_the_row_of_an_image_that_is_gone_serves_no_other(shelf: toy.Shelf) -> None:
+    for path in (shelf.dataset.images[0], shelf.dataset.images[38]):
+        path.write_bytes(b"twins")
+        os.utime(path, ns=(1, 1))
+    shelf.extract()
+    shelf.dataset = toy.rows_of(shelf.dataset, range(1, 39))
+    assert shelf.fill() == []
+    twin = toy.encode(b"twins", 38 % 8, shelf.spec)
+    np.testing.assert_array_equal(shelf.load().features[-1], twin)
+
+
+def test_a_change_is_seen_while_its_extraction_is_under_way(shelf: toy.Shelf) -> None:
+    shelf.fill()
+    features = shelf.load()
+    shelf.dataset.images[9].write_bytes(b"changed")
+    shelf.store.writer(shelf.dataset, toy.ENCODER, shelf.spec).close()
+    with pytest.raises(StoreError, match="'image0009'"):
+        shelf.store.check_fresh(shelf.dataset, features)
+
+
+def test_an_older_copy_of_the_file_is_not_taken_for_the_new_one(shelf: toy.Shelf, tmp_path: Path) -> None:
+    whole = shelf.dataset
+    shelf.dataset = toy.rows_of(whole, range(30))
+    shelf.fill()
+    shutil.copy(shelf.folder.features, tmp_path / "older.h5")
+    shelf.dataset = whole
+    whole.images[9].write_bytes(b"changed")
+    shelf.fill()
+    shelf.folder.features.unlink()
+    shutil.copy(tmp_path / "older.h5", shelf.folder.features)
+    with pytest.raises(StoreError, match=r"1 images of 'toys' changed \(first 'image0009'\)"):
+        shelf.store.check_fresh(toy.rows_of(whole, range(30)), shelf.load())
+    whole.images[0].write_bytes(b"changed too")
+    with pytest.raises(StoreError, match=r"lacks rows that PLAN.json says it holds.*imbpipe cache repair"):
+        shelf.fill()
+    assert repair(shelf.folder.path).aside == (shelf.folder.path / "PLAN.json.aside-0",)
+    assert set(shelf.fill()) == {"image0009", *whole.ids[30:]}
+    np.testing.assert_array_equal(shelf.load().features, toy.all_features(whole, shelf.spec))
+
+
+def test_a_file_that_does_not_read_back_as_written_is_not_published(
+    shelf: toy.Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def careless(path: Path, *rest: object) -> str:
+        digest = write_file(path, *rest)
+        with h5py.File(path, "r+") as file:
+            file["features"][3, 3] += 1
+        return digest
+
+    shelf.fill()
+    before = shelf.load().digest
+    shelf.dataset.images[9].write_bytes(b"changed")
+    shelf.extract()
+    write_file = hdf5.write_file
+    monkeypatch.setattr(hdf5, "write_file", careless)
+    with pytest.raises(StoreError, match="damaged"):
+        shelf.pack()
+    assert read_features(shelf.folder.features).digest == before
+    assert shelf.folder.temporaries() == []
+    monkeypatch.setattr(hdf5, "write_file", write_file)
+    shelf.pack()
 
 
 @pytest.mark.parametrize("lost", ["PLAN.json", "SPEC.json"])
@@ -207,7 +287,7 @@ def test_a_change_is_seen_even_without_the_plan(shelf: toy.Shelf) -> None:
 
 def test_images_without_features_are_counted(shelf: toy.Shelf) -> None:
     whole = shelf.dataset
-    shelf.dataset = toy.head(whole, 38)
+    shelf.dataset = toy.rows_of(whole, range(38))
     shelf.fill()
     with pytest.raises(StoreError, match=r"2 images of 'toys' have no features \(first 'image0038'\)"):
         shelf.store.check_fresh(whole, shelf.load())

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from store_faults import toy
 
 from imbpipe.cache import disk, part, writer
+from imbpipe.cache.journal import HEADER_BYTES
 from imbpipe.cache.journals import read_journals
 from imbpipe.errors import StoreError
 
@@ -167,6 +169,30 @@ def test_rows_count_only_once_they_are_synced(shelf: toy.Shelf, monkeypatch: pyt
     sink.close()
 
 
+def test_rows_handed_over_during_a_sync_wait_for_the_next(
+    shelf: toy.Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, allowed = threading.Semaphore(0), threading.Semaphore(0)
+
+    def sync(fd: int) -> None:
+        asked.release()
+        allowed.acquire()
+
+    monkeypatch.setattr(writer, "SYNC_BATCHES", 1)
+    sink = shelf.store.writer(shelf.dataset, toy.ENCODER, shelf.spec, batch_size=8)
+    monkeypatch.setattr(disk, "sync_data", sync)
+    toy.encode_batch(sink, sink.pending[0], shelf.spec)
+    asked.acquire()
+    for batch in sink.pending[1:]:
+        toy.encode_batch(sink, batch, shelf.spec)
+    allowed.release()
+    asked.acquire()
+    assert sink.committed == 8
+    allowed.release(10)
+    sink.close()
+    assert sink.committed == 40
+
+
 def test_rows_are_synced_after_a_while_without_being_asked(
     shelf: toy.Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,7 +318,7 @@ def test_a_bad_image_is_tried_again_once_it_changed_or_when_asked(shelf: toy.She
 
 
 def test_an_image_that_could_not_be_opened_is_tried_at_every_run(shelf: toy.Shelf) -> None:
-    shelf.dataset = toy.head(shelf.dataset, 2)
+    shelf.dataset = toy.rows_of(shelf.dataset, range(2))
     with shelf.store.writer(shelf.dataset, toy.ENCODER, shelf.spec) as sink:
         sink.quarantine(0, "no permission", b"")
         sink.write(np.array([1]), np.zeros((1, 32), np.uint8), np.zeros((1, 8), np.float32))
@@ -310,6 +336,44 @@ def test_a_data_set_without_a_readable_image_is_an_error(tmp_path: Path) -> None
         StoreError, match=r"no image of 'toys' could be read \(first 'image0000': broken on purpose\)"
     ):
         shelf.fill()
+
+
+def test_a_mended_image_is_not_packed_before_it_is_encoded(shelf: toy.Shelf) -> None:
+    shelf.dataset.images[3].write_bytes(b"broken")
+    shelf.fill()
+    shelf.dataset.images[3].write_bytes(b"mended")
+    with pytest.raises(StoreError, match=r"1 of 40 images are not encoded yet \(first 'image0003'\)"):
+        shelf.store.pack(shelf.dataset, toy.ENCODER, shelf.spec)
+
+
+def test_a_record_that_stands_twice_counts_once(shelf: toy.Shelf) -> None:
+    shelf.extract()
+    journal = shelf.folder.part(0)
+    (found,) = read_journals(shelf.folder, shelf.spec).scans
+    record, data = found.records[2], journal.read_bytes()
+    copy = data[record.offset - HEADER_BYTES : record.offset + record.length]
+    journal.write_bytes(data[: record.offset + record.length] + copy + data[record.offset + record.length :])
+    journals = read_journals(shelf.folder, shelf.spec)
+    assert len(journals.rows.ids) == 40
+    assert [end - start for start, end in journals.scans[0].damaged] == [len(copy)]
+
+
+def test_a_lock_on_a_file_that_was_removed_is_no_lock(tmp_path: Path) -> None:
+    path = tmp_path / "LOCK"
+    excluded = []
+
+    def wait_and_look() -> None:
+        with disk.locked(path):
+            excluded.append(not disk.is_idle(path))
+
+    with disk.locked(path):
+        waiting = threading.Thread(target=wait_and_look)
+        waiting.start()
+        time.sleep(0.1)
+        path.unlink()
+        path.touch()
+    waiting.join()
+    assert excluded == [True]
 
 
 def test_a_lock_that_is_held_too_long_is_told(tmp_path: Path) -> None:

@@ -105,6 +105,13 @@ def test_repair_keeps_the_sound_rows_so_that_only_the_rest_is_encoded_again(shel
     assert repair(shelf.folder.path).aside == ()
 
 
+def test_repair_finds_a_row_that_hdf5_takes_for_sound(shelf: toy.Shelf) -> None:
+    shelf.folder.features.chmod(0o644)
+    with h5py.File(shelf.folder.features, "r+") as file:
+        file["features"][17, 3] += 1
+    assert repair(shelf.folder.path).lost == ("image0018",)
+
+
 @pytest.mark.parametrize("lost", ["plan", "spec"])
 def test_repair_manages_without_the_description(shelf: toy.Shelf, lost: str) -> None:
     damage(shelf)

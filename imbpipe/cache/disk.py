@@ -62,11 +62,7 @@ def append(fd: int, buffers: list[bytes | memoryview]) -> int:
     """
     wanted = sum(len(buffer) for buffer in buffers)
     end = os.fstat(fd).st_size
-    try:
-        written = os.writev(fd, buffers)
-    except OSError:
-        os.ftruncate(fd, end)
-        raise
+    written = os.writev(fd, buffers)
     if written != wanted:
         os.ftruncate(fd, end)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

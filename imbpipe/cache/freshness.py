@@ -34,13 +34,14 @@ def check_fresh(root: Path, dataset: Dataset, features: FeatureSet) -> None:
 
 
 def _plan(root: Path, features: FeatureSet) -> StorePlan:
+    """The plan that `features` were published under; else one that makes every image be read."""
     folder = Folder.of(root, features.dataset, features.encoder, features.spec)
     plan = read_plan(folder.plan)
-    if plan is None:
-        from imbpipe.cache.reader import plan_of_file
+    if plan is not None and plan.published == features.digest:
+        return plan
+    from imbpipe.cache.reader import plan_of_file
 
-        plan = plan_of_file(folder.features)
-    return plan
+    return plan_of_file(folder.features)
 
 
 def _changed(plan: StorePlan, dataset: Dataset) -> list[str]:
@@ -50,8 +51,7 @@ def _changed(plan: StorePlan, dataset: Dataset) -> list[str]:
         stamp, row = stamp_of(image), plan.place.get(name)
         if stamp == NO_FILE or row is None:
             continue
-        settled = plan.packed[row] or name in plan.quarantined
-        if not (settled and stamp == stamps[row]) and digest_of(image) != plan.digests[row].tobytes():
+        if stamp != stamps[row] and digest_of(image) != plan.digests[row].tobytes():
             changed.append(name)
     return changed
 

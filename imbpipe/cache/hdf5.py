@@ -42,13 +42,14 @@ ARRAYS = ("class_names", "ids", "image_digest", "labels", "quarantined", "row_cr
 class Content:
     """All of a file but its features: texts by the names in TEXTS, arrays by those in ARRAYS.
 
-    shape, dtype: of the features, "<f4" or "<f2".
+    shape, dtype: of the features, "<f4" or "<f2". digest: what the file claims; empty before it is written.
     """
 
     texts: Mapping[str, bytes]
     arrays: Mapping[str, NDArray[Any]]
     shape: tuple[int, int]
     dtype: str
+    digest: str = ""
 
 
 def make_content(
@@ -192,4 +193,4 @@ def _chunks(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _create(file: h5py.File, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
-    return file.create_dataset(name, shape, dtype, chunks=_chunks(shape), fletcher32=True, track_times=False)
+    return file.create_dataset(name, shape, dtype, chunks=_chunks(shape), fletcher32=True)

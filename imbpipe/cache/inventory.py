@@ -102,4 +102,4 @@ def current_plan(folder: Folder) -> StorePlan | None:
     plan = read_plan(folder.plan)
     if plan is None or folder.features.exists():
         return plan
-    return replace(plan, packed=np.zeros(len(plan), dtype=bool), published=False)
+    return replace(plan, packed=np.zeros(len(plan), dtype=bool), published="")

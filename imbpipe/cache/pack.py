@@ -1,5 +1,6 @@
 """Make features.h5 of what is stored, in a process of its own: `python -m imbpipe.cache.pack FOLDER`."""
 
+import contextlib
 import json
 import os
 import signal
@@ -58,8 +59,7 @@ def pack(folder: Folder) -> None:
         spec = folder.read_spec()
         stock = _take_stock(folder, spec)
         kept = np.flatnonzero(stock.where != QUARANTINED)
-        if not _is_current(folder, stock, spec, kept):
-            _publish(folder, stock, spec, kept)
+        digest = _current(folder, stock, spec, kept) or _publish(folder, stock, spec, kept)
         _write_quarantine(folder, stock)
         stored = stock.where != QUARANTINED
         plan = replace(
@@ -67,7 +67,7 @@ def pack(folder: Folder) -> None:
             digests=np.where(stored[:, None], stock.digests, 0).astype(np.uint8),
             known=stored,
             packed=stored,
-            published=True,
+            published=digest,
             quarantined=stock.quarantined,
         )
         write_plan(folder.plan, plan)
@@ -94,21 +94,20 @@ def _take_stock(folder: Folder, spec: Spec) -> Inventory:
     return stock
 
 
-def _is_current(folder: Folder, stock: Inventory, spec: Spec, kept: NDArray[np.int64]) -> bool:
-    """Whether features.h5 holds these images with these labels, as after a kill right behind publishing."""
+def _current(folder: Folder, stock: Inventory, spec: Spec, kept: NDArray[np.int64]) -> str:
+    """The digest of features.h5 if it holds these images with these labels, as after a kill; else empty."""
     from imbpipe.cache.hdf5 import same_content
     from imbpipe.cache.reader import read_content
     from imbpipe.cache.rows import content_of
 
-    if not folder.features.exists():
-        return False
-    try:
-        return same_content(read_content(folder.features), content_of(stock, spec, kept))
-    except StoreError:
-        return False
+    with contextlib.suppress(StoreError):
+        found = read_content(folder.features)
+        return found.digest if same_content(found, content_of(stock, spec, kept)) else ""
+    return ""
 
 
-def _publish(folder: Folder, stock: Inventory, spec: Spec, kept: NDArray[np.int64]) -> None:
+def _publish(folder: Folder, stock: Inventory, spec: Spec, kept: NDArray[np.int64]) -> str:
+    """Write features.h5 anew; its digest."""
     from imbpipe.cache.hdf5 import write_file
     from imbpipe.cache.reader import read_features
     from imbpipe.cache.rows import blocks_of, content_of
@@ -124,6 +123,7 @@ def _publish(folder: Folder, stock: Inventory, spec: Spec, kept: NDArray[np.int6
             disk.publish(temporary, folder.features)
     finally:
         temporary.unlink(missing_ok=True)
+    return digest
 
 
 def _write_quarantine(folder: Folder, stock: Inventory) -> None:

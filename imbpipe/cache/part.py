@@ -81,6 +81,5 @@ def _let_go_in_child() -> None:
         part.close()
 
 
-os.register_at_fork(
-    after_in_child=_let_go_in_child
-)  # or a data loader's child would keep a dead writer's lock
+# or a data loader's child would keep the lock of a writer that is dead
+os.register_at_fork(after_in_child=_let_go_in_child)

@@ -30,7 +30,7 @@ class StorePlan:
     when last looked at, NO_FILE where there was none.
     digests: (n, 16) what the image's bytes are known to be at that stamp, where `known` (n,) says so.
     packed: (n,) features.h5 holds the row of that id and digest.
-    published: features.h5 holds exactly this, labels and all.
+    published: the digest of the features.h5 that holds exactly this, labels and all; empty if none does.
     quarantined: id -> {"path", "reason", "sha256"} of images found unreadable at that stamp.
     """
 
@@ -46,7 +46,7 @@ class StorePlan:
     digests: NDArray[np.uint8]
     known: NDArray[np.bool_]
     packed: NDArray[np.bool_]
-    published: bool
+    published: str
     quarantined: Quarantined
 
     def __len__(self) -> int:

@@ -28,7 +28,7 @@ def read_features(path: Path) -> FeatureSet:
     Raises StoreError: missing, not a file of the store, damaged (with the first damaged row's id).
     """
     with _opened(path) as file:
-        content, features, digest = _read_verified(file, path)
+        content, features = _read_verified(file, path)
     with _broken_means_damaged(path):
         quarantined = json.loads(content.arrays["quarantined"].tobytes())
         return FeatureSet(
@@ -40,7 +40,7 @@ def read_features(path: Path) -> FeatureSet:
             dataset=decode_text(content.texts["dataset"]),
             encoder=decode_text(content.texts["encoder"]),
             spec=json.loads(content.texts["spec"]),
-            digest=digest,
+            digest=content.digest,
             quarantined={name: entry["reason"] for name, entry in quarantined.items()},
         )
 
@@ -48,14 +48,13 @@ def read_features(path: Path) -> FeatureSet:
 def read_rows(path: Path) -> tuple[Content, NDArray[Any]]:
     """The parts of the file at `path` as they are stored, every row verified. Raises StoreError as above."""
     with _opened(path) as file:
-        content, features, _ = _read_verified(file, path)
-    return content, features
+        return _read_verified(file, path)
 
 
 def read_content(path: Path) -> Content:
     """All but the features, which are not touched; HDF5's own checksums hold. Raises StoreError as above."""
     with _opened(path) as file:
-        return _read_content(file)[0]
+        return _read_content(file)
 
 
 def plan_of_file(path: Path) -> StorePlan:
@@ -75,7 +74,7 @@ def plan_of_file(path: Path) -> StorePlan:
         digests=content.arrays["image_digest"],
         known=np.ones(n, dtype=bool),
         packed=np.ones(n, dtype=bool),
-        published=False,
+        published="",
         quarantined={},
     )
 
@@ -86,7 +85,7 @@ def salvage(path: Path) -> tuple[Content, NDArray[Any], NDArray[np.bool_]]:
     Raises StoreError: not even ids and checksums can be read.
     """
     with _opened(path) as file:
-        content, _ = _read_content(file)
+        content = _read_content(file)
         source = file["features"]
         features = np.zeros(source.shape, source.dtype)
         good = np.ones(len(features), dtype=bool)
@@ -122,8 +121,8 @@ def _broken_means_damaged(path: Path) -> Iterator[None]:
         raise damaged(path, str(error) or type(error).__name__) from error
 
 
-def _read_verified(file: h5py.File, path: Path) -> tuple[Content, NDArray[Any], str]:
-    content, seal = _read_content(file)
+def _read_verified(file: h5py.File, path: Path) -> tuple[Content, NDArray[Any]]:
+    content = _read_content(file)
     source = file["features"]
     features = np.empty(source.shape, source.dtype)
     digest = Digest()
@@ -134,16 +133,17 @@ def _read_verified(file: h5py.File, path: Path) -> tuple[Content, NDArray[Any], 
         except BROKEN as error:
             raise _unreadable(path, source, content, start) from error
         digest.add(features[rows])
-    if digest.finish(content) != seal:
+    if digest.finish(content) != content.digest:
         _name_damage(path, content, features)
-    return content, features, seal
+    return content, features
 
 
-def _read_content(file: h5py.File) -> tuple[Content, str]:
+def _read_content(file: h5py.File) -> Content:
     texts = {name: bytes(file.attrs[name]) for name in TEXTS}
     arrays = {name: file[name][...] for name in ARRAYS}
     features = file["features"]
-    return Content(texts, arrays, features.shape, features.dtype.str), bytes(file.attrs["digest"]).decode()
+    digest = bytes(file.attrs["digest"]).decode()
+    return Content(texts, arrays, features.shape, features.dtype.str, digest)
 
 
 def _decoded(content: Content, name: str) -> tuple[str, ...]:

@@ -40,7 +40,8 @@ def refresh(
     plan = _plan_of(dataset, encoder, batch_size or (old.batch_size if old else BATCH_SIZE))
     place = journals.rows.places(plan.hashed_ids)
     _look(plan, old, *_journalled(plan, journals.rows, place), rehash=rehash)
-    plan.published = old is not None and _says_the_same(plan, old)
+    if old is not None and _says_the_same(plan, old):
+        plan.published = old.published
     write_plan(folder.plan, plan)
     return take_stock(plan, journals, place)
 
@@ -80,7 +81,7 @@ def _plan_of(dataset: Dataset, encoder: str, batch_size: int) -> StorePlan:
         digests=np.zeros((n, DIGEST_BYTES), dtype=np.uint8),
         known=np.zeros(n, dtype=bool),
         packed=np.zeros(n, dtype=bool),
-        published=False,
+        published="",
         quarantined={},
     )
 
@@ -144,10 +145,9 @@ def _journalled(
 
 
 def _says_the_same(plan: StorePlan, old: StorePlan) -> bool:
-    """Whether features.h5, which holds what `old` says, would be no other for `plan`."""
+    """Whether a features.h5 that holds what `old` says would be no other for `plan`."""
     return (
-        old.published
-        and (plan.dataset, plan.encoder, plan.task, plan.class_names, plan.ids)
+        (plan.dataset, plan.encoder, plan.task, plan.class_names, plan.ids)
         == (old.dataset, old.encoder, old.task, old.class_names, old.ids)
         and plan.quarantined == old.quarantined
         and np.array_equal(plan.labels, old.labels)

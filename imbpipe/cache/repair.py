@@ -59,6 +59,8 @@ def repair(path: Path) -> Repair:
         kept, lost, damaged = _repair_features(folder, spec)
         if damaged:
             aside.append(_set_aside(folder.features))
+        elif kept and _contradicts(folder):
+            aside.append(_set_aside(folder.plan))
         disk.sync_folder(folder.path)
     return Repair(path, kept, lost, tuple(aside), tuple(left), restored)
 
@@ -124,6 +126,19 @@ def _repair_features(folder: Folder, spec: Spec) -> tuple[int, tuple[str, ...], 
     kept = np.flatnonzero(good)
     _write_journal(folder, spec, [ids[row] for row in kept], content.arrays["image_digest"][kept], rows[kept])
     return len(kept), tuple(ids[row] for row in np.flatnonzero(~good)), True
+
+
+def _contradicts(folder: Folder) -> bool:
+    """Whether PLAN.json says of rows that they are in features.h5, and they are not (as in an older copy)."""
+    from imbpipe.cache.reader import plan_of_file
+
+    plan, found = read_plan(folder.plan), plan_of_file(folder.features)
+    if plan is None:
+        return False
+    there = {(name, digest.tobytes()) for name, digest in zip(found.ids, found.digests, strict=True)}
+    return any(
+        (plan.ids[row], plan.digests[row].tobytes()) not in there for row in np.flatnonzero(plan.packed)
+    )
 
 
 def _write_journal(

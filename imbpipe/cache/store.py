@@ -55,7 +55,7 @@ class FeatureStore:
             raise self._none(dataset.name, encoder, spec)
         with folder.locked():
             stock = refresh(folder, dataset, encoder, spec)
-            current = stock.plan.published and not folder.journals()
+            current = bool(stock.plan.published) and not folder.journals()
         if not current:
             pack_in_child(folder)
 

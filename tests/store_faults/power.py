@@ -173,7 +173,7 @@ def replay(folder: Path, states: int, seed: int) -> Counts:
     """Record an extraction, a change and another extraction; cut the power in the middle, `states` times."""
     chance = random.Random(seed)
     whole = toy.draw(folder / "images", 64)
-    part = toy.head(whole, 48)
+    part = toy.rows_of(whole, range(48))
     expected = toy.unbroken(folder / "unbroken", whole, SPEC)
     root = folder / "recorded"
     place = Folder.of(root, whole.name, toy.ENCODER, SPEC)

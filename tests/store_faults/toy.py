@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,10 @@ def without_syncing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(disk, "sync_data", lambda fd: None)
 
 
-def head(dataset: Dataset, n: int) -> Dataset:
-    """The first n images."""
-    return replace(dataset, ids=dataset.ids[:n], images=dataset.images[:n], labels=dataset.labels[:n])
+def rows_of(dataset: Dataset, rows: Sequence[int]) -> Dataset:
+    """Some of the images, in the order of `rows`."""
+    ids, images = zip(*((dataset.ids[row], dataset.images[row]) for row in rows), strict=True)
+    return replace(dataset, ids=ids, images=images, labels=dataset.labels[list(rows)])
 
 
 def encode(data: bytes, place: int, spec: Mapping[str, Any]) -> np.ndarray:
