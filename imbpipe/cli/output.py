@@ -34,17 +34,23 @@ def _finite(value: Any) -> Any:
 
 @contextmanager
 def bar(what: str, unit: str) -> Iterator[Progress]:
-    """A bar with rate and time left on a terminal, nothing in a pipe."""
+    """A bar with rate and time left on a terminal, from the first report on; nothing in a pipe."""
     from tqdm import tqdm
 
-    with tqdm(desc=what, unit=unit, disable=not sys.stderr.isatty(), dynamic_ncols=True) as shown:
+    bars: list[tqdm] = []
 
-        def progress(done: int, total: int) -> None:
-            if shown.total != total:
-                shown.reset(total)
+    def progress(done: int, total: int) -> None:
+        if not bars and total:
+            hidden = not sys.stderr.isatty()
+            bars.append(tqdm(total=total, desc=what, unit=f" {unit}", disable=hidden, dynamic_ncols=True))
+        for shown in bars:
             shown.update(done - shown.n)
 
+    try:
         yield progress
+    finally:
+        for shown in bars:
+            shown.close()
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
