@@ -318,6 +318,13 @@ def test_an_unfinished_extraction_is_told_with_its_counts(shelf: toy.Shelf) -> N
         shelf.pack()
 
 
+def test_a_folder_that_was_only_begun_is_told_with_the_command_that_fills_it(shelf: toy.Shelf) -> None:
+    shelf.folder.path.mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"not complete: .*SPEC.json is missing.*Run: imbpipe extract"):
+        shelf.load()
+    assert len(shelf.fill()) == 40
+
+
 def test_features_of_another_spec_are_refused_by_the_field_that_differs(shelf: toy.Shelf) -> None:
     shelf.fill()
     other = toy.spec_of(size=336)

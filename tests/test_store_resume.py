@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from store_faults import toy
 from imbpipe.cache import disk, part, writer
 from imbpipe.cache.journal import HEADER_BYTES
 from imbpipe.cache.journals import read_journals
+from imbpipe.cache.layout import Folder
 from imbpipe.errors import StoreError
 
 
@@ -358,22 +358,35 @@ def test_a_record_that_stands_twice_counts_once(shelf: toy.Shelf) -> None:
     assert [end - start for start, end in journals.scans[0].damaged] == [len(copy)]
 
 
-def test_a_lock_on_a_file_that_was_removed_is_no_lock(tmp_path: Path) -> None:
-    path = tmp_path / "LOCK"
-    excluded = []
+def test_a_lock_on_a_file_that_was_removed_is_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, real, calls = tmp_path / "LOCK", disk.try_lock, []
 
-    def wait_and_look() -> None:
-        with disk.locked(path):
-            excluded.append(not disk.is_idle(path))
+    def removed_before_it_is_locked(fd: int) -> bool:
+        if not calls:
+            path.unlink()
+            path.touch()
+        calls.append(fd)
+        return real(fd)
 
+    monkeypatch.setattr(disk, "try_lock", removed_before_it_is_locked)
     with disk.locked(path):
-        waiting = threading.Thread(target=wait_and_look)
-        waiting.start()
-        time.sleep(0.1)
-        path.unlink()
-        path.touch()
-    waiting.join()
-    assert excluded == [True]
+        assert not disk.is_idle(path)
+
+
+def test_a_journal_that_is_packed_away_while_it_is_looked_for_is_no_error(
+    shelf: toy.Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.fill()
+    real, calls = Folder.journals, []
+
+    def one_too_many(folder: Folder) -> list[Path]:
+        calls.append(folder)
+        return [folder.part(0)] if len(calls) < 3 else real(folder)
+
+    monkeypatch.setattr(Folder, "journals", one_too_many)
+    assert len(shelf.load().ids) == 40
 
 
 def test_a_lock_that_is_held_too_long_is_told(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def locked(path: Path, patience: float = 60.0) -> Iterator[None]:
 
 def is_idle(path: Path) -> bool:
     """Whether no process holds the lock of the file at `path`."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         return try_lock(fd)
     finally:

@@ -47,13 +47,15 @@ class Entry:
         return ("complete" if self.complete else f"partial {self.rows} of {self.images}") + aside
 
 
-def list_entries(root: Path) -> list[Entry]:
-    """Every folder under `root` that holds a part of the store, in order of its path."""
+def folders(root: Path) -> list[Path]:
+    """Every folder under `root` that holds a part of the store, in order."""
     names = ("SPEC.json", "PLAN.json", "features.h5")
-    return [
-        read_entry(path)
-        for path in sorted({path.parent for name in names for path in root.glob(f"*/*/{name}")})
-    ]
+    return sorted({path.parent for name in names for path in root.glob(f"*/*/{name}")})
+
+
+def list_entries(root: Path) -> list[Entry]:
+    """What each of them holds."""
+    return [read_entry(path) for path in folders(root)]
 
 
 def read_entry(path: Path) -> Entry:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imbpipe.cache import disk
-from imbpipe.cache.entries import Entry, list_entries
+from imbpipe.cache.entries import Entry, folders, read_entry
 from imbpipe.cache.layout import Folder
 
 
@@ -29,14 +29,15 @@ def collect(root: Path, *, remove: Sequence[Entry] = (), dry_run: bool = False) 
     busy: list[Path] = []
     size = 0
     whole = {entry.path for entry in remove}
-    for entry in list_entries(root):
-        folder = Folder(entry.path)
+    for path in folders(root):
+        folder = Folder(path)
         with folder.locked():
-            in_use = [path for path in folder.journals() if not disk.is_idle(path)]
-            found = [entry.path] if entry.path in whole else _needless(folder, entry)
-            if in_use:
-                busy += in_use
-                found = [] if entry.path in whole else [path for path in found if path not in in_use]
+            in_use = [journal for journal in folder.journals() if not disk.is_idle(journal)]
+            busy += in_use
+            if path in whole:
+                found = [] if in_use else [path]
+            else:
+                found = [file for file in _needless(folder) if file not in in_use]
             gone += found
             size += sum(map(_size, found))
             if not dry_run:
@@ -44,9 +45,14 @@ def collect(root: Path, *, remove: Sequence[Entry] = (), dry_run: bool = False) 
     return Collected(tuple(gone), size, tuple(busy))
 
 
-def _needless(folder: Folder, entry: Entry) -> list[Path]:
-    found = [*folder.temporaries(), *sorted(folder.path.glob("*.aside-*"))]
-    return [*found, *folder.journals()] if entry.complete and entry.packed == entry.rows else found
+def _needless(folder: Folder) -> list[Path]:
+    entry = read_entry(folder.path)
+    packed = entry.complete and entry.packed == entry.rows
+    return [
+        *folder.temporaries(),
+        *sorted(folder.path.glob("*.aside-*")),
+        *(folder.journals() if packed else []),
+    ]
 
 
 def _size(path: Path) -> int:

@@ -1,6 +1,5 @@
 """What a folder holds of what it has to hold."""
 
-import contextlib
 import os
 from dataclasses import dataclass, replace
 
@@ -80,12 +79,16 @@ def stored_inventory(folder: Folder, spec: Spec, *, payloads: bool = False) -> I
     Raises StoreError: a journal is of another spec, or the folder never stands still.
     """
     for _ in range(100):
-        with contextlib.suppress(FileNotFoundError):
-            before = _version(folder)
-            plan = current_plan(folder)
+        before = _version(folder)
+        plan = current_plan(folder)
+        try:
             journals = read_journals(folder, spec, payloads=payloads)
-            if _version(folder) == before:
-                return None if plan is None else take_stock(plan, journals)
+        except StoreError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            continue
+        if _version(folder) == before:
+            return None if plan is None else take_stock(plan, journals)
     raise StoreError(f"{folder.path} changes all the time", "Try again when nothing writes to it")
 
 

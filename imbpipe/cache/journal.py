@@ -9,12 +9,10 @@ The first record is of kind SESSION; its payload is JSON. ROWS: the columns of `
 then the features (rows, dim). QUARANTINE: JSON.
 """
 
-import mmap
 import os
 import struct
 import zlib
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +25,7 @@ SESSION, ROWS, QUARANTINE = 0, 1, 2
 HEADER = struct.Struct("<4sBBH8sIIQI")
 CRC = struct.Struct("<I")
 HEADER_BYTES = HEADER.size + CRC.size
+_BLOCK = 1 << 20
 ID_BYTES = 16
 STAMP_BYTES = 16
 ROW_BYTES = ID_BYTES + DIGEST_BYTES + STAMP_BYTES
@@ -79,48 +78,39 @@ def pack_rows(
     features: NDArray[np.floating],
 ) -> list[bytes | memoryview]:
     """The payload of a ROWS record: (b, 16), (b, 16), (b, 2), (b, d) as columns."""
-    return [np.ascontiguousarray(part).data.cast("B") for part in (ids, digests, stamps, features)]
+    columns = (ids, digests, stamps.astype("<i8"), features)
+    return [np.ascontiguousarray(column).data.cast("B") for column in columns]
 
 
-def scan(file: BinaryIO, key: bytes, *, payloads: bool = True) -> Scan:
-    """Find the valid records of a journal of the spec whose key begins with `key` (8 bytes).
+def scan(fd: int, key: bytes, *, payloads: bool = True) -> Scan:
+    """Find the valid records of the open journal `fd` of the spec whose key begins with `key` (8 bytes).
 
-    payloads: also check the CRC of each payload; without, only headers are looked at.
-    Raises OSError: it cannot be read.
+    payloads: also check the CRC of each payload; without, only headers are looked at. The file is read and
+    not mapped, since a writer may cut it at any moment. Raises OSError: it cannot be read.
     """
-    size = file.seek(0, 2)
-    if size == 0:
-        return Scan()
-    with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as data:
-        return _scan(data, size, key, payloads)
-
-
-def key_in(file: BinaryIO) -> bytes:
-    """The eight bytes of the key that the first record claims."""
-    return os.pread(file.fileno(), 8, 8)
-
-
-def _scan(data: mmap.mmap, size: int, key: bytes, payloads: bool) -> Scan:
-    result = Scan(size=size)
+    result = Scan(size=os.fstat(fd).st_size)
     offset = 0
-    while True:
-        record = _record_at(data, offset, size, key, payloads)
+    while offset >= 0:
+        record = _record_at(fd, offset, result.size, key, payloads)
         last = result.records[-1].sequence if result.records else -1
-        if record is not None and record.sequence > last:
-            if offset != result.end:
-                result.damaged.append((result.end, offset))
-            result.records.append(record)
-            offset = result.end = record.offset + record.length
+        if record is None or record.sequence <= last:
+            offset = _next_magic(fd, offset + 1)
             continue
-        offset = data.find(MAGIC, offset + 1)
-        if offset < 0:
-            break
-    result.foreign = not result.records and _foreign(data, size, key)
+        if offset != result.end:
+            result.damaged.append((result.end, offset))
+        result.records.append(record)
+        offset = result.end = record.offset + record.length
+    result.foreign = not result.records and _foreign(fd, result.size, key)
     return result
 
 
-def _record_at(data: mmap.mmap, offset: int, size: int, key: bytes, payloads: bool) -> Record | None:
-    header = data[offset : offset + HEADER_BYTES]
+def key_in(fd: int) -> bytes:
+    """The eight bytes of the key that the first record claims."""
+    return os.pread(fd, 8, 8)
+
+
+def _record_at(fd: int, offset: int, size: int, key: bytes, payloads: bool) -> Record | None:
+    header = os.pread(fd, HEADER_BYTES, offset)
     if len(header) < HEADER_BYTES or CRC.unpack_from(header, HEADER.size)[0] != zlib.crc32(
         header[: HEADER.size]
     ):
@@ -129,13 +119,21 @@ def _record_at(data: mmap.mmap, offset: int, size: int, key: bytes, payloads: bo
     start = offset + HEADER_BYTES
     if magic != MAGIC or version != VERSION or owner != key or start + length > size:
         return None
-    if payloads:
-        with memoryview(data) as whole, whole[start : start + length] as payload:
-            if zlib.crc32(payload) != crc:
-                return None
+    if payloads and zlib.crc32(os.pread(fd, length, start)) != crc:
+        return None
     return Record(kind, sequence, rows, start, length)
 
 
-def _foreign(data: mmap.mmap, size: int, key: bytes) -> bool:
-    owner = data[8:16]
-    return owner != key and _record_at(data, 0, size, owner, True) is not None
+def _next_magic(fd: int, offset: int) -> int:
+    """Where the next record may begin, from `offset` on; -1 where none does."""
+    while block := os.pread(fd, _BLOCK, offset):
+        found = block.find(MAGIC)
+        if found >= 0:
+            return offset + found
+        offset += max(1, len(block) - len(MAGIC) + 1)
+    return -1
+
+
+def _foreign(fd: int, size: int, key: bytes) -> bool:
+    owner = key_in(fd)
+    return owner != key and _record_at(fd, 0, size, owner, True) is not None

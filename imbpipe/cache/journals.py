@@ -63,7 +63,7 @@ def read_journals(folder: Folder, spec: Spec, *, payloads: bool = True) -> Journ
     rows = []
     for number, path in enumerate(journals.paths):
         with disk.explained(path), path.open("rb") as file:
-            found = scan(file, journal_key(spec), payloads=payloads)
+            found = scan(file.fileno(), journal_key(spec), payloads=payloads)
             if found.foreign:
                 raise StoreError(f"{path} was written for another spec", folder.repair_command)
             journals.scans.append(found)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from imbpipe.cache import disk
-from imbpipe.cache.journal import SESSION, Scan, pack_record, scan
+from imbpipe.cache.journal import SESSION, pack_record, scan
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.spec import canonical
 from imbpipe.errors import StoreError
@@ -38,10 +38,10 @@ class Part:
                 f"another process is writing {self.path}",
                 "Wait until it is done, or stop it, and run this again",
             )
-        found = self._scan()
+        found = scan(self.fd, self.key)
         if found.damaged:
             self._set_aside()
-            found = self._scan()
+            found = scan(self.fd, self.key)
         if found.size > found.end:
             os.ftruncate(self.fd, found.end)
         self.sequence = found.records[-1].sequence + 1 if found.records else 0
@@ -49,10 +49,6 @@ class Part:
         self.append(SESSION, [canonical(session)])
         disk.sync_data(self.fd)
         disk.sync_folder(self.path.parent)
-
-    def _scan(self) -> Scan:
-        with os.fdopen(os.dup(self.fd), "rb") as file:
-            return scan(file, self.key)
 
     def _set_aside(self) -> None:
         """Keep a journal that is damaged in its middle for what is valid in it, and begin a new one."""

@@ -87,7 +87,11 @@ def _specs_elsewhere(folder: Folder) -> list[Any]:
         found.append(json.loads(read_content(folder.features).texts["spec"]))
     for path in folder.journals():
         with path.open("rb") as file:
-            sessions = [record for record in scan(file, key_in(file)).records if record.kind == SESSION]
+            sessions = [
+                record
+                for record in scan(file.fileno(), key_in(file.fileno())).records
+                if record.kind == SESSION
+            ]
             texts = [os.pread(file.fileno(), record.length, record.offset) for record in sessions]
         found += [json.loads(text)["spec"] for text in texts]
     return found
@@ -95,7 +99,7 @@ def _specs_elsewhere(folder: Folder) -> list[Any]:
 
 def _is_foreign(journal: Path, spec: Spec) -> bool:
     with journal.open("rb") as file:
-        return scan(file, journal_key(spec), payloads=False).foreign
+        return scan(file.fileno(), journal_key(spec), payloads=False).foreign
 
 
 def _set_aside(path: Path) -> Path:

@@ -71,15 +71,14 @@ class FeatureStore:
         from imbpipe.cache.reader import read_features
 
         folder = self._find(dataset, encoder, spec, key)
-        if not folder.features.exists() or folder.journals():
+        there = folder.features.exists()
+        if not there or folder.journals():
             entry = read_entry(folder.path)
             if not entry.complete:
-                raise StoreError(
-                    f"features of {dataset!r} by {encoder!r} are not complete: {entry.state}",
-                    folder.repair_command
-                    if entry.problem
-                    else extract_command(self.root, dataset, encoder, entry.spec),
-                )
+                fact = f"features of {dataset!r} by {encoder!r} are not complete: {entry.state}"
+                mend = there and entry.problem
+                command = extract_command(self.root, dataset, encoder, entry.spec)
+                raise StoreError(fact, folder.repair_command if mend else command)
         features = read_features(folder.features)
         _check_owner(features, folder, dataset, encoder)
         return features
