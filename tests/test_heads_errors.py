@@ -89,6 +89,11 @@ def test_synthetic_rows_that_do_not_fit_are_refused() -> None:
     )
 
 
+def test_a_seed_below_0_is_refused() -> None:
+    run = Run(np.arange(20), np.arange(0), Plan(), -1)
+    assert "a seed of -1" in str(refusal(runs=[run]))
+
+
 def test_early_stopping_needs_validation_rows() -> None:
     rng = np.random.default_rng(0)
     run = Run(np.arange(20), np.arange(0), Plan(), 0)

@@ -137,13 +137,14 @@ def _train(
 
 
 def _bank(part: Slice, trained: Mapping[str, Tensor], runs: Sequence[Run], data: Data) -> Bank:
+    own = {name: value.clone(memory_format=torch.contiguous_format) for name, value in trained.items()}
     parameters = {
-        name: (value if name.endswith("weight") else value[..., 0]).contiguous().cpu().numpy().copy()
-        for name, value in trained.items()
+        name: (value if name.endswith("weight") else value[..., 0]).cpu().numpy()
+        for name, value in own.items()
     }
     last = [LOSSES[runs[number].plan.phases[-1].loss].link for number in part.runs]
     softmax = np.array([link == "softmax" for link in last])
-    return Bank(part.runs, parameters, softmax, data.features.device.type)
+    return Bank(part.runs, parameters, softmax, str(data.features.device))
 
 
 def _device(name: str) -> torch.device:

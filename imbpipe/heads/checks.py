@@ -29,6 +29,8 @@ def check(
     _check_finite(features, "the features")
     seen: set[int] = set()
     for run in runs:
+        if run.seed < 0:
+            raise UsageError(f"a seed of {run.seed}", "Seeds start at 0")
         run.plan.check(len(run.train), labels.shape[1])
         for phase in run.plan.phases:
             _check_loss(phase, labels.shape[1])

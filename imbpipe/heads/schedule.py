@@ -59,8 +59,9 @@ def bytes_of(part: Slice, runs: Sequence[Run], data: Data, protocol: Protocol) -
     made = [group for group in part.groups if group.synthetic]
     rows = sum(len(runs[group.runs[0]].train) + group.synthetic for group in made)
     phases = [phase for number in part.runs for phase in runs[number].plan.phases]
-    weights = {id(phase.weight): phase.weight.size for phase in phases if phase.weight is not None}
+    weights = {id(phase.weight): phase.weight for phase in phases if phase.weight is not None}
+    table = (len(weights) + 1) * max((weight.size for weight in weights.values()), default=0)
     numbers = stack + network + chunk_steps(part, data, protocol) * step
-    numbers += 2 * rows * (dimension + classes) + 2 * sum(weights.values())
+    numbers += 2 * rows * (dimension + classes) + 2 * table
     drawn = batch * sum(max(group.steps) for group in part.groups)
     return numbers * data.features.element_size() + 8 * 6 * drawn
