@@ -80,13 +80,9 @@ def test_a_journal_can_be_read_by_the_page(shelf: toy.Shelf) -> None:
         assert crc == zlib.crc32(payload)
         if kind == 1:
             features = np.frombuffer(payload, "<f4", b * 8, 48 * b).reshape(b, 8)
-            stamps = np.frombuffer(payload, "<i8", b * 2, 32 * b).reshape(b, 2)
             for row in range(b):
-                rows[payload[16 * row : 16 * row + 16]] = (
-                    payload[16 * (b + row) : 16 * (b + row) + 16],
-                    tuple(stamps[row]),
-                    features[row],
-                )
+                name, digest, *stamp = struct.unpack_from("<16s16sqq", payload, 48 * row)
+                rows[name] = (digest, tuple(stamp), features[row])
         else:
             assert json.loads(payload)["spec" if kind == 0 else "reason"]
         kinds.append(kind)

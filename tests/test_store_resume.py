@@ -354,7 +354,7 @@ def test_a_record_that_stands_twice_counts_once(shelf: toy.Shelf) -> None:
     copy = data[record.offset - HEADER_BYTES : record.offset + record.length]
     journal.write_bytes(data[: record.offset + record.length] + copy + data[record.offset + record.length :])
     journals = read_journals(shelf.folder, shelf.spec)
-    assert len(journals.rows.ids) == 40
+    assert len(journals.rows.heads) == 40
     assert [end - start for start, end in journals.scans[0].damaged] == [len(copy)]
 
 

@@ -55,13 +55,12 @@ def make_folder(path: Path) -> None:
     sync_folder(path.parent)
 
 
-def append(fd: int, buffers: list[bytes | memoryview]) -> int:
+def append(fd: int, buffers: list[bytes | memoryview], end: int) -> int:
     """Append all of `buffers` in one write and return how many bytes that were, or append nothing.
 
-    Raises OSError; after a short write (a full disk) the file is cut back to its old length first.
+    end: length of the file, to which it is cut back after a short write (a full disk). Raises OSError.
     """
     wanted = sum(len(buffer) for buffer in buffers)
-    end = os.fstat(fd).st_size
     written = os.writev(fd, buffers)
     if written != wanted:
         os.ftruncate(fd, end)
@@ -79,7 +78,7 @@ def replace_whole(path: Path, data: bytes) -> None:
         try:
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             try:
-                append(fd, [data])
+                append(fd, [data], 0)
                 os.fsync(fd)
             finally:
                 os.close(fd)

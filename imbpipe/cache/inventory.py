@@ -47,15 +47,16 @@ def take_stock(plan: StorePlan, journals: Journals, place: NDArray[np.int64] | N
     place: of each row the image with its id, where that was worked out already.
     """
     rows = journals.rows
+    heads = rows.heads
     place = rows.places(plan.hashed_ids) if place is None else place
-    same_bytes = (rows.digests == plan.digests[place]).all(axis=1)
-    same_stamp = (rows.stamps == plan.stamps[place]).all(axis=1)
+    same_bytes = (heads["digest"] == plan.digests[place]).all(axis=1)
+    same_stamp = (heads["stamp"] == plan.stamps[place]).all(axis=1)
     usable = np.flatnonzero((place >= 0) & np.where(plan.known[place], same_bytes, same_stamp))[::-1]
     where = np.full(len(plan), MISSING, dtype=np.int64)
     where[place[usable]] = usable
     where[plan.packed] = PACKED
     digests = plan.digests.copy()
-    digests[where >= 0] = rows.digests[where[where >= 0]]
+    digests[where >= 0] = heads["digest"][where[where >= 0]]
     quarantined = _quarantined(plan, journals, where)
     where[[plan.place[name] for name in quarantined]] = QUARANTINED
     return Inventory(plan, journals, where, digests, quarantined)

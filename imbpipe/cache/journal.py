@@ -5,14 +5,16 @@ A record is a header of 40 bytes and a payload, little-endian:
     magic "IMBJ" | version u8 | kind u8 | 0 u16 | key 8 bytes | sequence u32 | rows u32 | length u64
     | CRC-32 of the payload u32 | CRC-32 of the header before it u32
 
-The first record is of kind SESSION; its payload is JSON. ROWS: the columns of `row_type`, one after another,
-then the features (rows, dim). QUARANTINE: JSON.
+The first record is of kind SESSION; its payload is JSON. ROWS: a HEAD for each row, then the features
+(rows, dim). QUARANTINE: JSON.
 """
 
 import os
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +29,8 @@ CRC = struct.Struct("<I")
 HEADER_BYTES = HEADER.size + CRC.size
 _BLOCK = 1 << 20
 ID_BYTES = 16
-STAMP_BYTES = 16
-ROW_BYTES = ID_BYTES + DIGEST_BYTES + STAMP_BYTES
-"""Of a row beside its features: 16 bytes each of the SHA-256 of id and image; size and mtime."""
+HEAD = np.dtype([("id", "u1", ID_BYTES), ("digest", "u1", DIGEST_BYTES), ("stamp", "<i8", 2)])
+"""A row beside its features: the first bytes of the SHA-256 of id and image; size and mtime in ns."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +72,17 @@ def pack_record(
     return [header + CRC.pack(zlib.crc32(header)), *payload]
 
 
-def pack_rows(
-    ids: NDArray[np.uint8],
-    digests: NDArray[np.uint8],
-    stamps: NDArray[np.int64],
-    features: NDArray[np.floating],
-) -> list[bytes | memoryview]:
-    """The payload of a ROWS record: (b, 16), (b, 16), (b, 2), (b, d) as columns."""
-    columns = (ids, digests, stamps.astype("<i8"), features)
-    return [np.ascontiguousarray(column).data.cast("B") for column in columns]
+def heads_of(hashed_ids: Sequence[bytes], stamps: NDArray[np.int64]) -> NDArray[np.void]:
+    """(n,) of type HEAD, the digests still empty. hashed_ids: n of 16 bytes. stamps: (n, 2)."""
+    heads = np.zeros(len(hashed_ids), HEAD)
+    heads["id"] = np.frombuffer(b"".join(hashed_ids), np.uint8).reshape(-1, ID_BYTES)
+    heads["stamp"] = stamps
+    return heads
+
+
+def pack_rows(heads: NDArray[np.void], features: NDArray[Any]) -> list[bytes | memoryview]:
+    """The payload of a ROWS record. heads: (b,) of type HEAD. features: (b, d), C-contiguous, as stored."""
+    return [heads.tobytes(), features.data.cast("B")]
 
 
 def scan(fd: int, key: bytes, *, payloads: bool = True) -> Scan:

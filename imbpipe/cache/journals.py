@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbpipe.cache import disk
-from imbpipe.cache.journal import ID_BYTES, QUARANTINE, ROW_BYTES, ROWS, SESSION, Record, Scan, scan
+from imbpipe.cache.journal import HEAD, ID_BYTES, QUARANTINE, ROWS, SESSION, Record, Scan, scan
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.spec import Spec, journal_key, row_bytes
-from imbpipe.cache.stamp import DIGEST_BYTES
 from imbpipe.errors import StoreError
 
 
@@ -22,22 +21,19 @@ from imbpipe.errors import StoreError
 class JournalRows:
     """m rows in the order they were written.
 
-    ids, digests: (m, 16). stamps: (m, 2). file: (m,) number of the journal.
-    offset: (m,) of the features in it.
+    heads: (m,) of type HEAD. file: (m,) number of the journal. offset: (m,) of the features in it.
     """
 
-    ids: NDArray[np.uint8]
-    digests: NDArray[np.uint8]
-    stamps: NDArray[np.int64]
+    heads: NDArray[np.void]
     file: NDArray[np.int64]
     offset: NDArray[np.int64]
 
     def places(self, hashed_ids: Sequence[bytes]) -> NDArray[np.int64]:
         """(m,) which of `hashed_ids` each row is of; -1 where none."""
         place_of = {name: place for place, name in enumerate(hashed_ids)}
-        data = self.ids.tobytes()
+        data = self.heads["id"].tobytes()
         names = (data[start : start + ID_BYTES] for start in range(0, len(data), ID_BYTES))
-        return np.fromiter((place_of.get(name, -1) for name in names), np.int64, count=len(self.ids))
+        return np.fromiter((place_of.get(name, -1) for name in names), np.int64, count=len(self.heads))
 
 
 @dataclass
@@ -74,9 +70,9 @@ def read_journals(folder: Folder, spec: Spec, *, payloads: bool = True) -> Journ
                 elif record.kind == QUARANTINE:
                     journals.refused.append(json.loads(data))
                 elif record.kind == ROWS:
-                    if record.length != record.rows * (ROW_BYTES + row_bytes(spec)):
+                    if record.length != record.rows * (HEAD.itemsize + row_bytes(spec)):
                         raise StoreError(f"{path} holds rows of another dimension", folder.repair_command)
-                    rows.append(_columns(data, record, row_bytes(spec), number))
+                    rows.append(_rows(data, record, row_bytes(spec), number))
     journals.rows = _joined(rows)
     return journals
 
@@ -84,26 +80,19 @@ def read_journals(folder: Folder, spec: Spec, *, payloads: bool = True) -> Journ
 def _documents(fd: int, found: Scan) -> Iterator[tuple[Record, bytes]]:
     """Each record with its payload, the features left out."""
     for record in found.records:
-        length = record.rows * ROW_BYTES if record.kind == ROWS else record.length
+        length = record.rows * HEAD.itemsize if record.kind == ROWS else record.length
         yield record, os.pread(fd, length, record.offset)
 
 
-def _columns(data: bytes, record: Record, width: int, number: int) -> JournalRows:
-    b = record.rows
-    return JournalRows(
-        ids=np.frombuffer(data, np.uint8, b * ID_BYTES).reshape(b, ID_BYTES),
-        digests=np.frombuffer(data, np.uint8, b * DIGEST_BYTES, b * ID_BYTES).reshape(b, DIGEST_BYTES),
-        stamps=np.frombuffer(data, "<i8", b * 2, b * (ID_BYTES + DIGEST_BYTES)).reshape(b, 2),
-        file=np.full(b, number),
-        offset=record.offset + b * ROW_BYTES + width * np.arange(b, dtype=np.int64),
-    )
+def _rows(data: bytes, record: Record, width: int, number: int) -> JournalRows:
+    places = np.arange(record.rows, dtype=np.int64)
+    offset = record.offset + record.rows * HEAD.itemsize + width * places
+    return JournalRows(np.frombuffer(data, HEAD), np.full(record.rows, number), offset)
 
 
 def _joined(parts: list[JournalRows]) -> JournalRows:
     return JournalRows(
-        ids=np.concatenate([np.empty((0, ID_BYTES), np.uint8), *(part.ids for part in parts)]),
-        digests=np.concatenate([np.empty((0, DIGEST_BYTES), np.uint8), *(part.digests for part in parts)]),
-        stamps=np.concatenate([np.empty((0, 2), np.int64), *(part.stamps for part in parts)]),
-        file=np.concatenate([np.empty(0, np.int64), *(part.file for part in parts)]),
-        offset=np.concatenate([np.empty(0, np.int64), *(part.offset for part in parts)]),
+        np.concatenate([np.empty(0, HEAD), *(part.heads for part in parts)]),
+        np.concatenate([np.empty(0, np.int64), *(part.file for part in parts)]),
+        np.concatenate([np.empty(0, np.int64), *(part.offset for part in parts)]),
     )

@@ -59,7 +59,7 @@ class Part:
 
     def append(self, kind: int, payload: list[bytes | memoryview], rows: int = 0) -> None:
         """Append one record whole or not at all. Raises OSError."""
-        self.end += disk.append(self.fd, pack_record(kind, self.key, self.sequence, payload, rows))
+        self.end += disk.append(self.fd, pack_record(kind, self.key, self.sequence, payload, rows), self.end)
         self.sequence += 1
 
     def close(self) -> None:

@@ -59,8 +59,8 @@ class StorePlan:
 
     @cached_property
     def hashed_ids(self) -> list[bytes]:
-        """The first 16 bytes of the SHA-256 of each id: how journals name rows."""
-        return [hashlib.sha256(encode_text(name)).digest()[:DIGEST_BYTES] for name in self.ids]
+        """Of each image, how journals name it."""
+        return [hash_id(name) for name in self.ids]
 
     def to_json(self) -> bytes:
         """The file's bytes, sealed with their SHA-256."""
@@ -120,6 +120,11 @@ class StorePlan:
             published=raw["published"],
             quarantined=raw["quarantined"],
         )
+
+
+def hash_id(name: str) -> bytes:
+    """The first 16 bytes of the SHA-256 of an id: how journals name rows."""
+    return hashlib.sha256(encode_text(name)).digest()[:DIGEST_BYTES]
 
 
 def _positives(labels: Labels) -> list[list[int]]:

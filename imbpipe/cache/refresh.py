@@ -140,7 +140,7 @@ def _journalled(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     found, same = np.zeros(len(plan), dtype=bool), np.zeros(len(plan), dtype=bool)
     found[place[place >= 0]] = True
-    same[place[(place >= 0) & (rows.stamps == plan.stamps[place]).all(axis=1)]] = True
+    same[place[(place >= 0) & (rows.heads["stamp"] == plan.stamps[place]).all(axis=1)]] = True
     return found, same
 
 

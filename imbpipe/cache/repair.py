@@ -1,7 +1,6 @@
 """Keep what is sound of a damaged folder, so that only the rest is encoded again."""
 
 import contextlib
-import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbpipe.cache import disk
-from imbpipe.cache.journal import ID_BYTES, ROWS, SESSION, key_in, pack_record, pack_rows, scan
-from imbpipe.cache.layout import Folder, decode_text, encode_text
+from imbpipe.cache.journal import ROWS, SESSION, heads_of, key_in, pack_record, pack_rows, scan
+from imbpipe.cache.layout import Folder, decode_text
 from imbpipe.cache.pack import remove
-from imbpipe.cache.plan import read_plan
+from imbpipe.cache.plan import hash_id, read_plan
 from imbpipe.cache.spec import Spec, canonical, journal_key
-from imbpipe.cache.stamp import DIGEST_BYTES, NO_FILE
+from imbpipe.cache.stamp import NO_FILE
 from imbpipe.errors import StoreError
 
 SALVAGE_ROWS = 256
@@ -151,15 +150,14 @@ def _write_journal(
     """Put rows into a journal of their own, durably."""
     path = folder.unused_salvage()
     key = journal_key(spec)
-    stamps = _stamps(folder, ids)
-    hashed = [hashlib.sha256(encode_text(name)).digest()[:ID_BYTES] for name in ids]
-    names = np.frombuffer(b"".join(hashed), np.uint8).reshape(-1, ID_BYTES)
+    heads = heads_of([hash_id(name) for name in ids], _stamps(folder, ids))
+    heads["digest"] = digests
     with disk.explained(path), path.open("xb", buffering=0) as file:
-        disk.append(file.fileno(), pack_record(SESSION, key, 0, [canonical({"spec": spec})]))
+        end = disk.append(file.fileno(), pack_record(SESSION, key, 0, [canonical({"spec": spec})]), 0)
         for number, start in enumerate(range(0, len(ids), SALVAGE_ROWS), start=1):
             rows = slice(start, start + SALVAGE_ROWS)
-            payload = pack_rows(names[rows], digests[rows, :DIGEST_BYTES], stamps[rows], features[rows])
-            disk.append(file.fileno(), pack_record(ROWS, key, number, payload, len(names[rows])))
+            record = pack_record(ROWS, key, number, pack_rows(heads[rows], features[rows]), len(heads[rows]))
+            end += disk.append(file.fileno(), record, end)
         os.fsync(file.fileno())
     disk.sync_folder(folder.path)
 

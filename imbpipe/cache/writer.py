@@ -1,5 +1,6 @@
 """One worker's side of the store: rows go to its journal, and count once they are safe on disk."""
 
+import contextlib
 import os
 import threading
 import time
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbpipe.cache import disk
-from imbpipe.cache.journal import ID_BYTES, QUARANTINE, ROWS, pack_rows
+from imbpipe.cache.journal import QUARANTINE, ROWS, heads_of, pack_rows
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.part import Part
 from imbpipe.cache.plan import StorePlan
@@ -37,7 +38,7 @@ class Writer:
         self.pending = batches_of(plan, wanted, worker)
         self._plan = plan
         self._dim, self._dtype = spec["dim"], spec["dtype"]
-        self._hashed = np.frombuffer(b"".join(plan.hashed_ids), np.uint8).reshape(-1, ID_BYTES)
+        self._heads = heads_of(plan.hashed_ids, plan.stamps)
         self._part: Part | None = None
         self._state = threading.Condition()
         self._handed = self._committed = self._committed_end = 0
@@ -64,8 +65,9 @@ class Writer:
         Raises StoreError: a value is not finite, the dimension differs, the disk is full.
         """
         stored = self._as_stored(rows, features)
-        payload = pack_rows(self._hashed[rows], digests[:, :DIGEST_BYTES], self._plan.stamps[rows], stored)
-        self._append(ROWS, payload, len(rows))
+        heads = self._heads[rows]
+        heads["digest"] = digests[:, :DIGEST_BYTES]
+        self._append(ROWS, pack_rows(heads, stored), len(rows))
 
     def quarantine(self, row: int, reason: str, digest: bytes) -> None:
         """Set one image aside; digest: SHA-256 of its bytes, empty where it could not be read."""
@@ -120,11 +122,11 @@ class Writer:
             raise StoreError(
                 f"features of shape {features.shape} for {len(rows)} rows of {self._dim} dimensions"
             )
-        with np.errstate(over="ignore"):
-            stored = features.astype(DTYPES[self._dtype])
-        finite = np.isfinite(stored).all(axis=1)
+        with np.errstate(over="ignore") if self._dtype != features.dtype else contextlib.nullcontext():
+            stored = np.ascontiguousarray(features, DTYPES[self._dtype])
+        finite = np.isfinite(stored)
         if not finite.all():
-            name = self._plan.ids[int(rows[int(np.argmin(finite))])]
+            name = self._plan.ids[int(rows[int(np.argmin(finite.all(axis=1)))])]
             remedy = "Use --dtype float32" if self._dtype == "float16" else "Check the encoder's weights"
             raise StoreError(f"the features of {name!r} are not finite as {self._dtype}", remedy)
         return stored
