@@ -245,10 +245,12 @@ def test_a_full_disk_at_any_write_is_a_clear_error_and_loses_nothing(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr(os, "writev", writev)
-        handed: list[int] = []
+        safe: set[int] = set()
         failure = None
         try:
-            shelf.extract(seen=lambda sink, rows, handed=handed: handed.extend(rows[len(handed) :]))
+            shelf.extract(
+                commit_every=1, seen=lambda sink, rows, safe=safe: safe.update(rows[: sink.committed])
+            )
         except StoreError as error:
             failure = str(error)
         monkeypatch.setattr(os, "writev", real)
@@ -256,7 +258,7 @@ def test_a_full_disk_at_any_write_is_a_clear_error_and_loses_nothing(
             break
         assert "the disk is full at" in failure
         assert "Free space and run the same command again" in failure
-        assert set(shelf.fill()) == set(shelf.dataset.ids) - {shelf.dataset.ids[row] for row in handed}
+        assert set(shelf.fill()) == set(shelf.dataset.ids) - {shelf.dataset.ids[row] for row in safe}
     assert good > 5
 
 
@@ -264,11 +266,56 @@ def test_a_full_disk_says_how_many_rows_are_kept(shelf: toy.Shelf, monkeypatch: 
     def full(fd: int, buffers: list) -> int:
         raise OSError(errno.ENOSPC, "no")
 
-    with shelf.store.writer(shelf.dataset, toy.ENCODER, shelf.spec, batch_size=8) as sink:
-        toy.encode_batch(sink, sink.pending[0], shelf.spec)
-        monkeypatch.setattr(os, "writev", full)
+    sink = shelf.store.writer(shelf.dataset, toy.ENCODER, shelf.spec, batch_size=8)
+    toy.encode_batch(sink, sink.pending[0], shelf.spec)
+    sink.commit()
+    monkeypatch.setattr(os, "writev", full)
+    toy.encode_batch(sink, sink.pending[1], shelf.spec)
+    for attempt in (sink.commit, lambda: toy.encode_batch(sink, sink.pending[2], shelf.spec), sink.close):
         with pytest.raises(StoreError, match=r"part-0000.jnl \(8 rows of this run are safe\)"):
-            toy.encode_batch(sink, sink.pending[1], shelf.spec)
+            attempt()
+    assert sink.committed == 8
+
+
+def test_rows_appended_before_the_disk_filled_up_are_kept(
+    shelf: toy.Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, left = os.writev, [2]
+
+    def writev(fd: int, buffers: list) -> int:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "no")
+        return real(fd, buffers)
+
+    sink = shelf.store.writer(shelf.dataset, toy.ENCODER, shelf.spec, batch_size=8)
+    monkeypatch.setattr(os, "writev", writev)
+    with pytest.raises(StoreError, match=r"\(16 rows of this run are safe\)"):  # noqa: PT012
+        for batch in sink.pending:
+            toy.encode_batch(sink, batch, shelf.spec)
+        sink.commit()
+    with pytest.raises(StoreError):
+        sink.close()
+    monkeypatch.undo()
+    assert shelf.extract() == list(shelf.dataset.ids[16:])
+
+
+def test_a_slow_disk_makes_the_encoder_wait_instead_of_filling_memory(
+    shelf: toy.Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = threading.Event()
+    monkeypatch.setattr(writer, "MOST_QUEUED", 2)
+    monkeypatch.setattr(writer, "SYNC_BATCHES", 1)
+    sink = shelf.store.writer(shelf.dataset, toy.ENCODER, shelf.spec, batch_size=2)
+    monkeypatch.setattr(disk, "sync_data", lambda fd: allowed.wait())
+    encoder = threading.Thread(target=lambda: [toy.encode_batch(sink, b, shelf.spec) for b in sink.pending])
+    encoder.start()
+    encoder.join(0.3)
+    assert encoder.is_alive()
+    allowed.set()
+    encoder.join()
+    sink.close()
+    assert shelf.fill() == []
 
 
 def test_a_packing_process_that_is_killed_is_told_and_loses_nothing(

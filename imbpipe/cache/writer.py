@@ -1,7 +1,5 @@
 """One worker's side of the store: rows go to its journal, and count once they are safe on disk."""
 
-import contextlib
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbpipe.cache import disk
+from imbpipe.cache.group import Group, Payload
 from imbpipe.cache.journal import QUARANTINE, ROWS, heads_of, pack_rows
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.part import Part
@@ -24,13 +23,16 @@ from imbpipe.types import Features
 
 SYNC_BATCHES = 16
 SYNC_SECONDS = 2.0
+MOST_QUEUED = 64
+"""Records that may wait while the disk is slow, before `write` waits too."""
 
 
 class Writer:
     """The store's FeatureSink; a context manager that commits on exit.
 
-    pending: this worker's batches with rows still to encode. Rows are appended at once by `write`, and
-    synced in groups by a thread of the writer's own.
+    pending: this worker's batches with rows still to encode. What is handed over is appended and, in groups,
+    synced by a thread of the writer's own: it alone touches the journal. What goes wrong there is raised
+    by the next call.
     """
 
     def __init__(self, plan: StorePlan, wanted: NDArray[np.bool_], spec: Spec, worker: Worker) -> None:
@@ -40,18 +42,16 @@ class Writer:
         self._dim, self._dtype = spec["dim"], spec["dtype"]
         self._heads = heads_of(plan.hashed_ids, plan.stamps)
         self._part: Part | None = None
+        self._thread = threading.Thread(target=self._run, name="store-commit", daemon=True)
         self._state = threading.Condition()
-        self._handed = self._committed = self._committed_end = 0
-        self._waiting = 0
-        self._oldest = 0.0
+        self._queue: list[tuple[int, Payload, int]] = []
+        self._handed = self._committed = 0
         self._asked = self._closing = False
-        self._failure: StoreError | None = None
-        self._thread = threading.Thread(target=self._commit_groups, name="store-commit", daemon=True)
+        self._failure: Exception | None = None
 
     def open(self, folder: Folder, key: bytes, session: Mapping[str, Any]) -> None:
         """Take the journal and start committing."""
         self._part = Part(folder, key, session)
-        self._committed_end = self._part.end
         self._thread.start()
 
     @property
@@ -67,7 +67,7 @@ class Writer:
         stored = self._as_stored(rows, features)
         heads = self._heads[rows]
         heads["digest"] = digests[:, :DIGEST_BYTES]
-        self._append(ROWS, pack_rows(heads, stored), len(rows))
+        self._hand_over(ROWS, pack_rows(heads, stored), len(rows))
 
     def quarantine(self, row: int, reason: str, digest: bytes) -> None:
         """Set one image aside; digest: SHA-256 of its bytes, empty where it could not be read."""
@@ -78,7 +78,7 @@ class Writer:
             "sha256": digest.hex(),
             "stamp": self._plan.stamps[row].tolist(),
         }
-        self._append(QUARANTINE, [canonical(refusal)], 1)
+        self._hand_over(QUARANTINE, [canonical(refusal)], 1)
 
     def commit(self) -> None:
         """Return once everything handed over is safe on disk. Raises StoreError: it cannot be."""
@@ -118,12 +118,13 @@ class Writer:
                 raise
 
     def _as_stored(self, rows: NDArray[np.int64], features: Features) -> NDArray[Any]:
+        """A copy, since the caller may use its array again."""
         if features.shape != (len(rows), self._dim):
             raise StoreError(
                 f"features of shape {features.shape} for {len(rows)} rows of {self._dim} dimensions"
             )
-        with np.errstate(over="ignore") if self._dtype != features.dtype else contextlib.nullcontext():
-            stored = np.ascontiguousarray(features, DTYPES[self._dtype])
+        with np.errstate(over="ignore"):
+            stored = np.array(features, DTYPES[self._dtype], order="C")
         finite = np.isfinite(stored)
         if not finite.all():
             name = self._plan.ids[int(rows[int(np.argmin(finite.all(axis=1)))])]
@@ -131,56 +132,52 @@ class Writer:
             raise StoreError(f"the features of {name!r} are not finite as {self._dtype}", remedy)
         return stored
 
-    def _append(self, kind: int, payload: list[bytes | memoryview], rows: int) -> None:
+    def _hand_over(self, kind: int, payload: Payload, rows: int) -> None:
         with self._state:
-            if self._failure is not None:
-                raise self._failure
             if self._part is None:
                 raise ValueError("nothing is pending, or the writer is closed")
-            try:
-                self._part.append(kind, payload, rows)
-            except OSError as error:
-                raise self._lost(error, self._handed) from error
+            while len(self._queue) >= MOST_QUEUED and self._failure is None:
+                self._state.wait()
+            if self._failure is not None:
+                raise self._failure
+            self._queue.append((kind, payload, rows))
             self._handed += rows
-            self._waiting += 1
-            if self._waiting == 1:
-                self._oldest = time.monotonic()
-            if self._waiting in (1, SYNC_BATCHES):
-                self._state.notify_all()
-
-    def _commit_groups(self) -> None:
-        assert self._part is not None
-        while self._wait_for_group():
-            with self._state:
-                handed, end = self._handed, self._part.end
-                self._waiting, self._asked = 0, False
-            try:
-                disk.sync_data(self._part.fd)
-            except OSError as error:
-                self._give_up(error)
-                return
-            with self._state:
-                self._committed, self._committed_end = handed, end
-                self._state.notify_all()
-
-    def _wait_for_group(self) -> bool:
-        """Return when a group is due; False once the writer closes."""
-        with self._state:
-            while not (self._closing or self._asked or self._waiting >= SYNC_BATCHES):
-                left = self._oldest + SYNC_SECONDS - time.monotonic() if self._waiting else None
-                if left is not None and left <= 0:
-                    break
-                self._state.wait(left)
-            return not self._closing
-
-    def _give_up(self, error: OSError) -> None:
-        """Cut off what could not be synced: it can still be read, but may never have reached the disk."""
-        with self._state:
-            assert self._part is not None
-            os.ftruncate(self._part.fd, self._committed_end)
-            self._failure = self._lost(error, self._committed)
             self._state.notify_all()
 
-    def _lost(self, error: OSError, kept: int) -> StoreError:
+    def _run(self) -> None:
         assert self._part is not None
-        return disk.disk_error(error, self._part.path, f"{kept} rows of this run are safe")
+        group = Group(self._part)
+        try:
+            while self._step(group):
+                pass
+        except Exception as error:
+            group.save()
+            kept = f"{group.committed} rows of this run are safe"
+            told = disk.disk_error(error, self._part.path, kept) if isinstance(error, OSError) else error
+            with self._state:
+                self._committed, self._failure = group.committed, told
+                self._state.notify_all()
+
+    def _step(self, group: Group) -> bool:
+        """Append what was handed over, and sync if it is time; False once the writer closes."""
+        with self._state:
+            while not (self._queue or self._asked or self._closing):
+                left = group.due(SYNC_SECONDS) - time.monotonic()
+                if left <= 0:
+                    break
+                self._state.wait(min(left, threading.TIMEOUT_MAX))
+            records, self._queue = self._queue, []
+            asked, self._asked = self._asked, False
+            self._state.notify_all()
+            if self._closing and not records:
+                return False
+        for kind, payload, rows in records:
+            group.append(kind, payload, rows)
+        if group.waiting and (
+            asked or group.waiting >= SYNC_BATCHES or group.due(SYNC_SECONDS) <= time.monotonic()
+        ):
+            group.sync()
+            with self._state:
+                self._committed = group.committed
+                self._state.notify_all()
+        return True
