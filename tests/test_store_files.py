@@ -289,3 +289,7 @@ def test_a_journal_of_another_spec_is_refused(tmp_path: Path) -> None:
     shutil.copy(other.folder.part(0), shelf.folder.part(1))
     with pytest.raises(StoreError, match=r"part-0001.jnl was written for another spec.*imbpipe cache repair"):
         shelf.extract()
+    other.pack()
+    shutil.copy(shelf.folder.part(0), other.folder.part(1))
+    with pytest.raises(StoreError, match=r"part-0001.jnl was written for another spec.*imbpipe cache repair"):
+        other.load()

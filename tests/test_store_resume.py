@@ -193,6 +193,22 @@ def test_rows_handed_over_during_a_sync_wait_for_the_next(
     assert sink.committed == 40
 
 
+def test_the_encoder_may_use_its_array_again(shelf: toy.Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = threading.Event()
+    monkeypatch.setattr(writer, "SYNC_BATCHES", 1)
+    shelf.dataset = toy.rows_of(shelf.dataset, range(4))
+    sink = shelf.store.writer(shelf.dataset, toy.ENCODER, shelf.spec)
+    monkeypatch.setattr(disk, "sync_data", lambda fd: allowed.wait())
+    features = np.empty((1, 8), np.float32)
+    for row in range(4):
+        features[:] = row
+        sink.write(np.array([row]), np.zeros((1, 32), np.uint8), features)
+    allowed.set()
+    sink.close()
+    shelf.pack()
+    assert shelf.load().features[:, 0].tolist() == [0, 1, 2, 3]
+
+
 def test_rows_are_synced_after_a_while_without_being_asked(
     shelf: toy.Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
