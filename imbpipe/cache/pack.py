@@ -109,7 +109,7 @@ def _current(folder: Folder, stock: Inventory, spec: Spec, kept: NDArray[np.int6
 def _publish(folder: Folder, stock: Inventory, spec: Spec, kept: NDArray[np.int64]) -> str:
     """Write features.h5 anew; its digest."""
     from imbpipe.cache.hdf5 import write_file
-    from imbpipe.cache.reader import read_features
+    from imbpipe.cache.reader import verify_file
     from imbpipe.cache.rows import blocks_of, content_of
 
     temporary = folder.features.with_name(f"features.h5.tmp-{uuid.uuid4().hex}")
@@ -118,7 +118,7 @@ def _publish(folder: Folder, stock: Inventory, spec: Spec, kept: NDArray[np.int6
             digest = write_file(
                 temporary, content_of(stock, spec, kept), blocks_of(folder, stock, spec, kept)
             )
-            if read_features(temporary).digest != digest:
+            if verify_file(temporary) != digest:
                 raise StoreError(f"{temporary} does not read back as it was written", "Check the disk")
             disk.publish(temporary, folder.features)
     finally:
