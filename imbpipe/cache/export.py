@@ -95,9 +95,14 @@ def _vectors_tsv(features: FeatureSet, path: Path) -> None:
 
 
 def _metadata_tsv(features: FeatureSet, path: Path) -> None:
-    header = "\t".join(["id", *map(show, features.class_names)])
-    rows = ("\t".join([show(name), *("01"[value] for value in row)]) for name, row in _labelled(features))
+    header = "\t".join(["id", *map(_cell, features.class_names)])
+    rows = ("\t".join([_cell(name), *("01"[value] for value in row)]) for name, row in _labelled(features))
     path.write_text("".join(f"{line}\n" for line in (header, *rows)), encoding="utf-8")
+
+
+def _cell(text: str) -> str:
+    """One cell; a spreadsheet would compute what begins like a formula, so that is quoted."""
+    return f"'{show(text)}" if text.startswith(("=", "+", "-", "@")) else show(text)
 
 
 def _labelled(features: FeatureSet) -> zip:
@@ -158,6 +163,6 @@ FORMATS: dict[str, dict[str, Write]] = {
 }
 """Endings of the files of each format, and what writes them.
 
-projector: for TensorBoard's embedding projector. faiss: C-contiguous float32 vectors and their ids, one a
-line, control characters escaped.
+projector: for TensorBoard's embedding projector; an id or class that begins like a formula (=, +, -, @) has
+a ' before it. faiss: C-contiguous float32 vectors and their ids, one a line, control characters escaped.
 """

@@ -36,6 +36,23 @@ metric = click.option(
 )
 
 
+class Share(click.FloatRange):
+    """A number from 0 to 1, also written in per cent."""
+
+    name = "share"
+
+    def __init__(self) -> None:
+        super().__init__(0, 1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value)
+        try:
+            number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            self.fail(f"{text!r} is no share: give 0.01 or 1%.", param, ctx)
+        return super().convert(number, param, ctx)
+
+
 def label_reading(command: Command) -> Command:
     """How to read label files; gives the command a `ReadOptions` as `reading`."""
 
