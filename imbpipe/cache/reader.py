@@ -67,10 +67,11 @@ def verify_file(path: Path) -> str:
             block = file["features"][rows]
             digest.add(block)
             crcs[rows] = row_crcs(content.arrays["ids"][rows], content.arrays["image_digest"][rows], block)
+    found = digest.finish(content)
     _check_rows(path, content, crcs)
-    if digest.finish(content) != content.digest:
+    if found != content.digest:
         raise damaged(path, OTHER_DIGEST)
-    return content.digest
+    return found
 
 
 def read_content(path: Path) -> Content:
@@ -130,9 +131,18 @@ def damaged(path: Path, what: str) -> StoreError:
 def _opened(path: Path) -> Iterator[h5py.File]:
     """The file, its structure checked and no data touched yet."""
     check_regular(path)
-    with _broken_means_damaged(path), h5py.File(path, "r", locking=False) as file:
+    with _broken_means_damaged(path), _open(path) as file:
         check_structure(file, path)
         yield file
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "locking flag" not in str(error):
+            raise
+        return h5py.File(path, "r")  # this process has it open already, with a lock
 
 
 @contextlib.contextmanager

@@ -134,7 +134,8 @@ class Writer:
         """As they are stored; a copy, since the caller may use its array again."""
         if features.shape != (len(rows), self._dim):
             raise StoreError(
-                f"features of shape {features.shape} for {len(rows)} rows of {self._dim} dimensions"
+                f"features of shape {features.shape} for {len(rows)} rows of {self._dim} dimensions",
+                "Mend the encoder: it does not give what it says",
             )
         stored = self._buffers.copy(features)
         finite = np.isfinite(stored)

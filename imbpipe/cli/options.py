@@ -36,21 +36,20 @@ metric = click.option(
 )
 
 
-class Share(click.FloatRange):
+class Share(click.ParamType):
     """A number from 0 to 1, also written in per cent."""
 
     name = "share"
-
-    def __init__(self) -> None:
-        super().__init__(0, 1)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         text = str(value)
         try:
             number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
         except ValueError:
-            self.fail(f"{text!r} is no share: give 0.01 or 1%.", param, ctx)
-        return super().convert(number, param, ctx)
+            number = -1.0
+        if not 0 <= number <= 1:
+            self.fail(f"{text!r} is no share of 0 to 1: give 0.01 or 1%.", param, ctx)
+        return number
 
 
 def label_reading(command: Command) -> Command:
