@@ -206,32 +206,6 @@ def test_a_file_cut_short_anywhere_is_damaged(copy: Path) -> None:
             read_features(copy)
 
 
-def test_swapped_pages_and_zeroed_sectors_are_damage(copy: Path) -> None:
-    data = copy.read_bytes()
-    rng = np.random.default_rng(0)
-    for _ in range(60):
-        one, other = rng.choice(len(data) // 512, size=2, replace=False) * 512
-        changed = bytearray(data)
-        changed[one : one + 512] = data[other : other + 512]
-        if changed != data:
-            copy.write_bytes(changed)
-            _right_or_refused(copy, data)
-        changed[one : one + 512] = bytes(512)
-        copy.write_bytes(changed)
-        _right_or_refused(copy, data)
-
-
-def _right_or_refused(path: Path, original: bytes) -> None:
-    try:
-        found = read_features(path)
-    except StoreError:
-        return
-    path.write_bytes(original)
-    right = read_features(path)
-    assert found.digest == right.digest
-    np.testing.assert_array_equal(found.features, right.features)
-
-
 def test_a_damaged_row_is_named(copy: Path, good: toy.Shelf) -> None:
     """As if HDF5's own checksum had been made to fit: the row's is left."""
     with h5py.File(copy, "r+") as file:
