@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from store_faults import toy
-from store_faults.command import in_one_process, paint, run
+from store_faults.command import in_one_process, paint, photos, run
 
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.store import FeatureStore
@@ -28,8 +28,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of 20 images in two classes, in which commands run."""
     in_one_process(monkeypatch)
     monkeypatch.chdir(tmp_path)
-    for row in range(20):
-        paint(tmp_path / "photos" / "ab"[row % 2] / f"{row:02}.png", 10 * row)
+    photos(tmp_path)
     return tmp_path
 
 

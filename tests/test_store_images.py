@@ -13,6 +13,7 @@ import pytest
 from click.testing import Result
 from PIL import Image
 from store_faults.command import in_one_process, noise, paint, run
+from store_faults.command import photos as paint_photos
 
 from imbpipe.cache.store import FeatureStore
 
@@ -162,8 +163,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of 20 images, two of them bad, in which commands run."""
     in_one_process(monkeypatch)
     monkeypatch.chdir(tmp_path)
-    for row in range(20):
-        paint(tmp_path / "photos" / "ab"[row % 2] / f"{row:02}.png", 10 * row)
+    paint_photos(tmp_path)
     (tmp_path / "photos/a/04.png").write_bytes(b"")
     (tmp_path / "photos/b/07.png").write_text("<html>")
     return tmp_path

@@ -72,8 +72,9 @@ def extract(
 ) -> None:  # fmt: skip
     """Encode every image once with a frozen encoder into one HDF5 file.
 
-    A second call encodes only what is new or changed; an interrupted one goes on where it stopped. Images
-    that cannot be read are set aside, named at the end, and make the exit status 3.
+    A second call encodes only what is new or changed; after an interruption (exit status 75) it goes on
+    where that stopped. Images that cannot be read are set aside, named at the end, and make the exit
+    status 3.
 
     \b
       imbpipe extract --encoder resnet18

@@ -32,6 +32,12 @@ def paint(path: Path, colour: tuple[int, int, int] | int, size: tuple[int, int] 
     Image.new("L" if isinstance(colour, int) else "RGB", size, colour).save(path)
 
 
+def photos(folder: Path) -> None:
+    """Twenty grey images in the classes a and b, below the folder `photos`."""
+    for row in range(20):
+        paint(folder / "photos" / "ab"[row % 2] / f"{row:02}.png", 10 * row)
+
+
 def noise(seed: int = 0) -> Image.Image:
     """An image that no format makes small."""
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (32, 32, 3), dtype=np.uint8))
