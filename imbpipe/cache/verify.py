@@ -25,7 +25,7 @@ class Verification:
     """What was found in one folder.
 
     rows: verified in features.h5. problems: in words, each with its place; none where all is well.
-    images: read again and compared; absent: not on this machine.
+    images: behind the rows, read again and compared; absent: not on this machine.
     recomputed: rows encoded again; passed_over: not, since their image is not on this machine;
     difference: the largest, relative to the row's largest value.
     """
@@ -100,14 +100,13 @@ def _read(folder: Folder, spec: Spec, problems: list[str]) -> FeatureSet | None:
 
 
 def _compare_images(result: Verification, stock: Inventory) -> Verification:
-    found = [digest_of(path) for path in stock.plan.paths]
+    found = {row: digest_of(stock.plan.paths[row]) for row in np.flatnonzero(stock.plan.packed).tolist()}
+    there = {row: digest for row, digest in found.items() if digest is not None}
     changed = [
-        _changed(stock, row)
-        for row, digest in enumerate(found)
-        if digest is not None and stock.plan.packed[row] and digest != stock.digests[row].tobytes()
+        _changed(stock, row) for row, digest in there.items() if digest != stock.digests[row].tobytes()
     ]
-    absent = found.count(None)
-    return replace(result, problems=(*result.problems, *changed), images=len(found) - absent, absent=absent)
+    problems = (*result.problems, *changed)
+    return replace(result, problems=problems, images=len(there), absent=len(found) - len(there))
 
 
 def _changed(stock: Inventory, row: int) -> str:
