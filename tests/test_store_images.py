@@ -182,6 +182,9 @@ def test_more_bad_images_than_allowed_end_the_command_and_keep_what_was_encoded(
         "(first photos/a/04.png: an empty file (0 bytes)). "
         "Mend or remove them, or allow more; what was encoded is kept\n"
     )
+    again = run(*command, "--max-bad", share)
+    assert again.exit_code == 1
+    assert f"more than --max-bad {allowed:g} allows (first photos/a/04.png: an empty file" in again.stderr
     again = run(*command, "--max-bad", "10%")
     assert again.exit_code == 3
     assert "0 images encoded, 18 already there, 2 set aside" in again.stdout

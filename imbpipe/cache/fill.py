@@ -3,8 +3,12 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from imbpipe.cache.inventory import stored_inventory
+from imbpipe.cache.layout import Folder
+from imbpipe.cache.spec import Spec
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.encoders.encoder import Encoder
+from imbpipe.errors import DatasetError
 from imbpipe.types import Progress
 
 if TYPE_CHECKING:
@@ -46,5 +50,19 @@ def fill(
             should_stop=should_stop,
         )
     if not summary.stopped:
+        if max_bad is not None:
+            _check_bad(Folder.of(store.root, dataset.name, encoder.name, spec), spec, max_bad)
         store.pack(dataset, encoder.name, spec)
     return summary
+
+
+def _check_bad(folder: Folder, spec: Spec, max_bad: float) -> None:
+    """Count also what earlier runs set aside: a run ends at too many that it finds itself."""
+    stock = stored_inventory(folder, spec)
+    if stock is not None and len(stock.quarantined) > max_bad * len(stock.plan):
+        first = next(iter(stock.quarantined.values()))
+        raise DatasetError(
+            f"{len(stock.quarantined)} of {len(stock.plan)} images are set aside, more than --max-bad "
+            f"{max_bad:g} allows (first {first['path']}: {first['reason']})",
+            "Mend or remove them, or allow more; what was encoded is kept",
+        )
