@@ -2,7 +2,9 @@
 
 import json
 import os
+import pickle
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -49,7 +51,7 @@ def damage(folder: Folder) -> None:
     folder.features.write_bytes(data)
 
 
-def during_the_second_batch(patch: pytest.MonkeyPatch, do: object) -> None:
+def during_the_second_batch(patch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
     """Let `do` happen while a batch is encoded."""
     real, calls = MeanColour.encode, []
 
@@ -93,6 +95,22 @@ def test_a_second_extraction_at_the_same_time_gets_a_clear_error_and_harms_nothi
     assert run("cache", "verify", "--images", "--recompute", 20).exit_code == 0
 
 
+class Harm:
+    """Runs a command where it is unpickled."""
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, ("harm",)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused_by_name_and_runs_nothing(here: Path) -> None:
+    Path("mine.pth").write_bytes(pickle.dumps(Harm()))
+    result = run("extract", "--encoder", "resnet18", "--weights", "mine.pth", "--dataset", "photos")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert "mine.pth" in result.stderr
+    assert {path.name for path in here.iterdir()} == {"photos", "mine.pth"}
+
+
 def encoder_field(patch: pytest.MonkeyPatch) -> None:
     real = MeanColour.__init__
 
@@ -118,7 +136,7 @@ def version(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("change", [encoder_field, weights, decoding, version])
 def test_whatever_changes_a_feature_encodes_every_image_again_beside_the_old_ones(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch, change: object
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, change: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
     before = folder.features.read_bytes()
     change(monkeypatch)
@@ -184,7 +202,7 @@ def test_a_full_disk_ends_the_command_and_the_same_command_finishes_once_there_i
     assert run("cache", "verify", "--images", "--recompute", 20).exit_code == 0
 
 
-def full_after(writes: int) -> object:
+def full_after(writes: int) -> Callable[[int, list], int]:
     real, left = os.writev, [writes]
 
     def writev(fd: int, buffers: list) -> int:
