@@ -110,8 +110,9 @@ def _brier(scored: Scored) -> _Parts:
     of_positive, of_negative = (1 - curve.value) ** 2, curve.value**2
     total = curve.spread(curve.sum(curve.positives * of_positive + curve.negatives * of_negative))
     others = np.full(total.shape, len(scored.labels) - 1)
-    more = curve.spread(scored.positives) > 1
-    return np.where(more, _divide(total - of_positive, others), np.nan), _divide(total - of_negative, others)
+    positives = curve.spread(scored.positives)
+    positive = np.where(positives > 1, _divide(total - of_positive, others), np.nan)
+    return positive, np.where(positives > 0, _divide(total - of_negative, others), np.nan)
 
 
 _ORDERED: dict[str, Callable[[Scored], _Parts]] = {"ap": _ap, "auroc": _auroc, "brier": _brier}
