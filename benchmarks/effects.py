@@ -1,10 +1,10 @@
 """The statistics of the paper's whole grid, on random scores of its size.
 
-    python benchmarks/statistics.py [--images 8096] [--classes 17] [--settings 9] [--seeds 10] [--metrics ap recall f2]
+    python benchmarks/effects.py [--images 8096] [--classes 17] [--settings 9] [--seeds 10]
 
 Two encoders on two data sets; every setting against the baseline, for every class, low-frequency and
-remaining classes and all, each with interval, p-value and equivalence; then Benjamini-Hochberg over classes and
-settings, Holm over the groups. Drawing the scores is not counted.
+remaining classes and all, each with interval, p-value and equivalence; then Benjamini-Hochberg over classes
+and settings, Holm over the groups. Drawing the scores is not counted.
 """
 
 import argparse
