@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbpipe.errors import ResultsError, UsageError
-from imbpipe.evaluation.left_out import values_left_out
+from imbpipe.evaluation.left_out import pulls
 from imbpipe.evaluation.metrics import METRICS
-from imbpipe.evaluation.scored import Scored
 from imbpipe.evaluation.trial import Trial
 
 Values = NDArray[np.float64]
@@ -49,17 +48,17 @@ def measure(trials: Sequence[Trial], metric: str, masks: NDArray[np.bool_]) -> M
     _check(trials, masks)
     found = [_by_class(trial, metric) for trial in trials]
     known = ~np.isnan(np.concatenate([values for values, _ in found])).any(axis=0)
-    known &= ~np.any([np.isnan(pulls).any(axis=(0, 1)) for _, pulls in found], axis=0)
+    known &= ~np.any([np.isnan(pull).any(axis=(0, 1)) for _, pull in found], axis=0)
     count = (masks & known).sum(axis=1)
     weights = (masks & known).T / np.maximum(count, 1)
     splits = [
         Differences(
             np.where(known, values, 0) @ weights,
-            np.where(known, pulls, 0) @ weights,
+            np.where(known, pull, 0) @ weights,
             trial.images,
             len(trial.images) / trial.train_images if trial.train_images else 0.0,
         )
-        for (values, pulls), trial in zip(found, trials, strict=True)
+        for (values, pull), trial in zip(found, trials, strict=True)
     ]
     same = np.all([_alike(trial) for trial in trials], axis=0)
     return Measured(splits, count, known, same)
@@ -89,10 +88,4 @@ def _alike(trial: Trial) -> NDArray[np.bool_]:
 
 def _by_class(trial: Trial, metric: str) -> tuple[Values, Values]:
     values = METRICS[metric](trial.ours) - METRICS[metric](trial.theirs)
-    return values, _pulls(trial.ours, metric) - _pulls(trial.theirs, metric)
-
-
-def _pulls(scored: Scored, metric: str) -> Values:
-    left = values_left_out(scored, metric)
-    images = left.shape[1]
-    return (left.mean(axis=1, keepdims=True) - left) * np.sqrt((images - 1) / images)
+    return values, pulls(trial.ours, metric) - pulls(trial.theirs, metric)
