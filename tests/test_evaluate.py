@@ -109,7 +109,7 @@ def test_what_the_plotted_values_hide_is_said(test_data: Path) -> None:
     }
     assert lines["street"][2:4] == ["0.722", "0.973"]
     assert "Plotted highest: home_office" in result.stdout
-    assert "with one run each seed noise is not covered" in result.stdout
+    assert "for these heads; seed noise is not covered" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
@@ -201,6 +201,21 @@ def test_the_first_run_is_what_others_are_compared_with(saved: Path, arrays, tmp
     [in_recall] = document(tmp_path / "better.npz", "--metric", "recall")["against_the_first"]
     assert in_recall["estimate"] != rival["estimate"]
     assert "better" in run(tmp_path / "better.npz").stdout
+
+
+def test_a_run_beside_itself_and_classes_of_one_image_give_no_number_that_is_not_known(
+    arrays: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "same.npz", **arrays | {"scores_two": arrays["scores_one"]})
+    [rival] = document(tmp_path / "same.npz")["against_the_first"]
+    assert (rival["estimate"], rival["p"], rival["detectable"]) == (0, 1, None)
+    assert "chance of 80 %" not in run(tmp_path / "same.npz").stdout
+    arrays["labels"][:] = 0
+    arrays["labels"][[3, 4, 5], [0, 1, 2]] = 1
+    np.savez(tmp_path / "ones.npz", **arrays)
+    shown = run(tmp_path / "ones.npz").stdout
+    assert "nan" not in shown
+    assert "without an interval: cat, dog, newt" in shown
 
 
 def test_a_class_without_positives_is_named_and_left_blank(arrays, tmp_path: Path) -> None:

@@ -132,6 +132,7 @@ def _rival(saved: "SavedScores", rival: "Rival") -> dict[str, Any]:
     return {
         "run": rival.run,
         **_effect(rival.together, ()),
+        "verdict": rival.answer,
         "classes": [
             {
                 "class": name,
