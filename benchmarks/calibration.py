@@ -27,9 +27,9 @@ from imbpipe.evaluation.effects import effect
 from imbpipe.evaluation.trial import Trial
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from simulated import World
+from simulated import Trained, World
 
-WORLDS = {
+WORLDS: dict[str, World | Trained] = {
     "1 split, 5 seeds": World(),
     "1 split, 10 seeds": World(seeds=10),
     "1 split, 5 noisy seeds": World(seed=1.0),
@@ -41,6 +41,8 @@ WORLDS = {
     "5 splits, 1 seed": World(splits=5, population=4000, split=0.5, seeds=1),
     "3 splits, 5 seeds": World(splits=3, population=4000, split=0.5),
     "2 splits, 5 seeds": World(splits=2, population=4000, split=0.5),
+    "trained heads, 5 splits, 3 seeds": Trained(splits=5),
+    "trained heads, 3 splits, 3 seeds": Trained(splits=3),
 }
 TOGETHER = np.ones(3, bool)
 

@@ -64,8 +64,7 @@ def effect(
     margin: a difference smaller than that counts as none; fixed before the scores are seen.
 
     With one split the answer is for training again on the same training part, with other seeds and test
-    images; with several, for other training parts too, by the wider of two intervals: what images and seeds
-    alone make, and what the splits' scatter makes. One seed and split say nothing of other seeds.
+    images; with several, for other training parts too. One seed and split say nothing of other seeds.
     Raises: as `measure`. UsageError: a margin or confidence that cannot be meant.
 
     Source: see `of_images_and_seeds`, `of_splits`, `equivalence_p`; how often the interval holds the truth is
@@ -80,7 +79,7 @@ def effect(
     measured = measure(trials, metric, flat)
     means = np.mean([split.values.mean(axis=0) for split in measured.splits], axis=0)
     estimate = np.where(measured.classes > 0, means, np.nan)
-    error, freedom, half = _widest(measured.splits, confidence)
+    error, freedom, half = _error(measured.splits, confidence)
     p = two_sided_p(estimate, error, freedom)
     equivalent_p = equivalence_p(estimate, error, freedom, margin)
     alike = (measured.classes > 0) & ~(flat & measured.known & ~measured.same).any(axis=1)
@@ -107,19 +106,21 @@ def effect(
     )
 
 
-def _widest(splits: Sequence[Differences], confidence: float) -> tuple[Values, Values, Values]:
+def _error(splits: Sequence[Differences], confidence: float) -> tuple[Values, Values, Values]:
     """(g,) standard error, degrees of freedom and half of the interval; NaN where nothing varied.
 
-    Few splits may scatter little by chance: then images and seeds, which are known better, say the least
-    that the interval has to be.
+    The splits' own scatter counts where it makes the larger variance: few splits may scatter little by
+    chance, while images and seeds are known better. Of two splits nothing is known well: the wider interval
+    is taken.
     """
     from scipy.special import stdtrit
 
-    variances = [of_images_and_seeds(splits)] + ([of_splits(splits)] if len(splits) > 1 else [])
-    error, freedom, half = np.full((3, *variances[0][0].shape), np.nan)
-    for variance, own_freedom in variances:
-        own_half = stdtrit(own_freedom, (1 + confidence) / 2) * np.sqrt(variance)
-        wider = ~(own_half <= half) & (variance > 0)
-        for kept, own in ((error, np.sqrt(variance)), (freedom, own_freedom), (half, own_half)):
-            kept[wider] = own[wider]
-    return error, freedom, half
+    variance, freedom = of_images_and_seeds(splits)
+    half = stdtrit(freedom, (1 + confidence) / 2) * np.sqrt(variance)
+    if len(splits) > 1:
+        scatter, few = of_splits(splits)
+        half_of_few = stdtrit(few, (1 + confidence) / 2) * np.sqrt(scatter)
+        by_splits = (half_of_few > half) | (variance == 0) if len(splits) == 2 else scatter > variance
+        variance, freedom = np.where(by_splits, scatter, variance), np.where(by_splits, few, freedom)
+        half = np.where(by_splits, half_of_few, half)
+    return np.where(variance > 0, np.sqrt(variance), np.nan), freedom, half
