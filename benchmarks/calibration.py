@@ -3,8 +3,9 @@
     python benchmarks/calibration.py [--times 1000] [--metric ap] [--worlds 'noisy seed']
 
 Two equally good settings are scored again and again in worlds that differ in which noise is large; classes
-have about 20, 60 and 200 positives among 800 test images, and the mean over the three is judged. Printed is
-the share of 95 % intervals that hold 0, so 100 less the share of false positives, with its standard error:
+have about 20, 60 and 200 positives among 800 test images (trained heads: 20, 40 and 80 among 400), and the
+mean over the three is judged. Printed is the share of 95 % intervals that hold 0, so 100 less the share of
+false positives, with its standard error:
 
   ours         `effect`
   bootstrap    splits, seeds and images drawn anew, percentiles

@@ -43,7 +43,7 @@ def share_held(effects: list[Effect]) -> float:
     ids=["one split", "recall", "noisy seeds", "five splits", "three splits, two seeds"],
 )
 def test_intervals_of_no_difference_hold_0_as_often_as_they_say(world: World, metric: str) -> None:
-    assert 0.93 <= share_held(effects_of_nothing(world, metric, 200)) <= 0.97
+    assert 0.93 <= share_held(effects_of_nothing(world, metric, 150)) <= 0.97
 
 
 def test_false_positives_stay_at_their_level_and_verdicts_follow_them() -> None:
@@ -72,7 +72,7 @@ def naive_intervals_hold(world: World, times: int) -> tuple[float, float]:
     rng, held = np.random.default_rng(3), []
     for _ in range(times):
         trials = world.draw(rng)
-        draws = hierarchical_bootstrap(trials, "ap", np.ones(3, bool), rng, draws=400)
+        draws = hierarchical_bootstrap(trials, "ap", np.ones(3, bool), rng, draws=200)
         low, high = np.percentile(draws, [2.5, 97.5])
         values = measure(trials, "ap", np.ones((1, 3), bool)).splits[0].values[:, 0]
         t = stats.ttest_1samp(values, 0).pvalue if len(values) > 1 else np.nan
@@ -82,8 +82,8 @@ def naive_intervals_hold(world: World, times: int) -> tuple[float, float]:
 
 
 def test_images_alone_call_seed_noise_real_and_seeds_alone_call_image_noise_real() -> None:
-    one_seed, _ = naive_intervals_hold(World(seeds=1, seed=0.8), 100)
-    _, over_seeds = naive_intervals_hold(World(seeds=10, seed=0.1, run=0.3, taste=1.5), 60)
+    one_seed, _ = naive_intervals_hold(World(seeds=1, seed=0.8), 60)
+    _, over_seeds = naive_intervals_hold(World(seeds=10, seed=0.1, run=0.3, taste=1.5), 40)
     assert one_seed < 0.85
     assert over_seeds < 0.7
 
@@ -200,6 +200,23 @@ def test_classes_with_fewer_than_two_positives_are_left_out_and_named() -> None:
     assert found.classes.tolist() == [0, 1, 1, 2]
     assert found.estimate[3] == pytest.approx(found.estimate[1:3].mean())
     assert np.isnan([found.estimate[0], found.low[0], found.p[0]]).all()
+
+
+def test_differences_do_not_depend_on_how_many_classes_are_worked_on_at_a_time() -> None:
+    trials = World(images=100, splits=2).draw(np.random.default_rng(12))
+    whole = effect(trials, "ap", ALONE_AND_TOGETHER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("imbpipe.evaluation.differences.BLOCK", 1)
+        one_by_one = effect(trials, "ap", ALONE_AND_TOGETHER)
+    assert_allclose(one_by_one.error, whole.error)
+    assert_allclose(one_by_one.estimate, whole.estimate)
+
+
+def test_the_example_of_the_documentation_prints_what_stands_there(capsys) -> None:
+    text = (Path(__file__).parents[1] / "docs/evaluation.md").read_text(encoding="utf-8")
+    snippet, _, after = text.partition("```python\n")[2].partition("```")
+    exec(snippet, {})
+    assert capsys.readouterr().out.strip() in after
 
 
 def test_settings_that_score_alike_are_equivalent_and_those_that_only_decide_alike_are_not() -> None:

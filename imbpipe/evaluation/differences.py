@@ -13,6 +13,9 @@ from imbpipe.evaluation.trial import Trial
 
 Values = NDArray[np.float64]
 
+BLOCK = 2**21
+"""Scores of a setting that are worked on at a time, to bound the memory."""
+
 
 @dataclass(frozen=True, eq=False)
 class Differences:
@@ -30,8 +33,8 @@ class Differences:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """splits: one a trial. classes: (g,) how many went into each mean. known, same: (c,) classes that have a
-    value and a variance in every trial, and those that both settings score alike."""
+    """splits: one a trial. classes: (g,) how many went into each mean. known: (c,) classes with two positives
+    and two negatives in every trial. same: (c,) those that both settings score alike."""
 
     splits: list[Differences]
     classes: NDArray[np.int64]
@@ -46,22 +49,12 @@ def measure(trials: Sequence[Trial], metric: str, masks: NDArray[np.bool_]) -> M
     UsageError: a mask that does not fit; a metric that is not known by image.
     """
     _check(trials, masks)
-    found = [_by_class(trial, metric) for trial in trials]
-    known = ~np.isnan(np.concatenate([values for values, _ in found])).any(axis=0)
-    known &= ~np.any([np.isnan(pull).any(axis=(0, 1)) for _, pull in found], axis=0)
+    METRICS[metric]
+    known = np.all([_told_apart(trial) for trial in trials], axis=0)
     count = (masks & known).sum(axis=1)
     weights = (masks & known).T / np.maximum(count, 1)
-    splits = [
-        Differences(
-            np.where(known, values, 0) @ weights,
-            np.where(known, pull, 0) @ weights,
-            trial.images,
-            len(trial.images) / trial.train_images if trial.train_images else 0.0,
-        )
-        for (values, pull), trial in zip(found, trials, strict=True)
-    ]
-    same = np.all([_alike(trial) for trial in trials], axis=0)
-    return Measured(splits, count, known, same)
+    splits = [_differences(trial, metric, weights, np.flatnonzero(known)) for trial in trials]
+    return Measured(splits, count, known, np.all([_alike(trial) for trial in trials], axis=0))
 
 
 def _check(trials: Sequence[Trial], masks: NDArray[np.bool_]) -> None:
@@ -86,6 +79,19 @@ def _alike(trial: Trial) -> NDArray[np.bool_]:
     return scores & (trial.ours.thresholds == trial.theirs.thresholds).all(axis=0)
 
 
-def _by_class(trial: Trial, metric: str) -> tuple[Values, Values]:
-    values = METRICS[metric](trial.ours) - METRICS[metric](trial.theirs)
-    return values, pulls(trial.ours, metric) - pulls(trial.theirs, metric)
+def _told_apart(trial: Trial) -> NDArray[np.bool_]:
+    """(c,) classes that keep a positive and a negative without any one image."""
+    return np.minimum(trial.ours.positives[0], trial.ours.negatives[0]) >= 2
+
+
+def _differences(trial: Trial, metric: str, weights: Values, known: NDArray[np.int64]) -> Differences:
+    runs, images = trial.ours.scores.shape[:2]
+    values, pull = np.zeros((runs, weights.shape[1])), np.zeros((runs, images, weights.shape[1]))
+    step = max(1, BLOCK // (runs * images))
+    for first in range(0, len(known), step):
+        columns = known[first : first + step]
+        ours, theirs = trial.ours.classes(columns), trial.theirs.classes(columns)
+        values += (METRICS[metric](ours) - METRICS[metric](theirs)) @ weights[columns]
+        pull += (pulls(ours, metric) - pulls(theirs, metric)) @ weights[columns]
+    overlap = images / trial.train_images if trial.train_images else 0.0
+    return Differences(values, pull, trial.images, overlap)

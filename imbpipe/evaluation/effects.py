@@ -24,9 +24,10 @@ class Effect:
         settings score alike, the difference is surely 0.
     p: two-sided, of no difference. equivalent_p: of a difference of the margin or more; NaN without margin.
     detectable: the least true difference that would have been found with a chance of 80 %.
-    classes: (...) how many went in. left_out: (c,) classes with fewer than two positives in a test part,
-        left out for both. seeds: of the split that has fewest; 1 says that seed noise is not covered.
-    splits: 1 says that it holds for this training part. images: distinct ones, tested in any split.
+    classes: (...) how many went in. left_out: (c,) classes with fewer than two positives or negatives in a
+        test part, left out for both. images: distinct ones, tested in any split.
+    seeds: of the split that has fewest; 1 says that seed noise is not covered. splits: 1 says that it holds
+        for this training part.
     """
 
     estimate: Values
