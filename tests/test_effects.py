@@ -110,7 +110,9 @@ def test_the_error_of_one_run_is_the_jackknife_of_scikit_learns_average_precisio
 def differences(values: list[float], pulls: list[list[float]], overlap: float = 0.0) -> Differences:
     """One class; a list of pulls a run."""
     images = np.arange(len(pulls[0]))
-    return Differences(np.array(values)[:, None], np.array(pulls)[:, :, None], images, overlap)
+    return Differences(
+        np.array(values)[:, None], np.array(pulls)[:, :, None], images, overlap, np.zeros(1, bool)
+    )
 
 
 def test_seeds_and_images_add_up_as_worked_out_by_hand() -> None:
@@ -223,6 +225,11 @@ def test_settings_that_score_alike_are_equivalent_and_those_that_only_decide_ali
     [trial] = World(images=100, positives=(30,)).draw(np.random.default_rng(8))
     same = effect([replace(trial, ours=trial.theirs)], "ap", np.ones(1, bool), margin=0.01)
     assert (same.estimate, same.low, same.high, same.p, same.verdict) == (0, 0, 0, 1, "equivalent")
+    cooler = replace(trial.theirs, scores=trial.theirs.scores**2, thresholds=np.full((5, 1), 0.1))
+    ranked = effect([replace(trial, ours=cooler)], "ap", np.ones(1, bool), margin=0.01)
+    assert (ranked.low, ranked.high, ranked.verdict) == (0, 0, "equivalent")
+    decided = effect([replace(trial, ours=cooler)], "recall", np.ones(1, bool), margin=0.01)
+    assert decided.low < decided.high
     high = replace(trial.ours, thresholds=np.full((5, 1), 0.9999))
     never = replace(trial, ours=high, theirs=replace(high, scores=trial.theirs.scores))
     unknown = effect([never], "recall", np.ones(1, bool), margin=0.01)

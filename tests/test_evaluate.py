@@ -215,13 +215,13 @@ def test_a_run_beside_itself_and_classes_of_one_image_give_no_number_that_is_not
     np.savez(tmp_path / "ones.npz", **arrays)
     shown = run(tmp_path / "ones.npz").stdout
     assert "nan" not in shown
-    assert "without an interval: cat, dog, newt" in shown
+    assert "not in the mean: cat, dog, newt" in shown
 
 
 def test_a_class_without_positives_is_named_and_left_blank(arrays, tmp_path: Path) -> None:
     arrays["labels"][:, 2] = 0
     np.savez(tmp_path / "none.npz", **arrays)
-    assert "without an interval: newt" in run(tmp_path / "none.npz").stdout
+    assert "not in the mean: newt" in run(tmp_path / "none.npz").stdout
     assert document(tmp_path / "none.npz")["runs"][0]["classes"][2]["ap"] is None
 
 

@@ -22,7 +22,7 @@ def print_run(saved: "SavedScores", found: "Audit", run: int) -> None:
     print_table(*_honest(saved, found, run))
     few = [name for name, count in zip(saved.class_names, found.positives, strict=True) if count < 2]
     if few:
-        click.echo(f"Fewer than two positive images, so without an interval: {', '.join(few)}")
+        click.echo(f"Fewer than two images, so no interval, and not in the mean: {', '.join(few)}")
     click.echo(
         '\nThe paper\'s "accuracy" is the share of images predicted negative, at thresholds\n'
         'searched for on the scored images. Always answering "no" would be plotted at 1:'
@@ -74,9 +74,9 @@ def _honest(saved: "SavedScores", found: "Audit", run: int) -> tuple[list[str], 
         ]
         for column in _by_frequency(found)
     ]
-    every = {"all": found.positives > 0}
+    told = {"told": found.positives > 1}
     metrics = ("ap", "precision", "recall")
-    means = [float(group_means(found.values[name], every)["all"].mean[run]) for name in metrics]
+    means = [float(group_means(found.values[name], told)["told"].mean[run]) for name in metrics]
     ap, precision, recall = map(_number, means)
     return columns, [*rows, ["mean", "", ap, _span(found.mean_ap, run), precision, "", recall, ""]]
 

@@ -21,7 +21,7 @@ class Effect:
 
     estimate, low, high: the difference and its interval. error, freedom: the standard error behind it, and
         the degrees of freedom of Student's t. NaN where nothing varied or a class is left out; where both
-        settings score alike, the difference is surely 0.
+        settings score alike, as far as the metric looks, the difference is surely 0.
     p: two-sided, of no difference. equivalent_p: of a difference of the margin or more; NaN without margin.
     detectable: the least true difference that would have been found with a chance of 80 %.
     classes: (...) how many went in. left_out: (c,) classes with fewer than two positives or negatives in a
@@ -83,7 +83,8 @@ def effect(
     error, freedom, half = _error(measured.splits, confidence)
     p = two_sided_p(estimate, error, freedom)
     equivalent_p = equivalence_p(estimate, error, freedom, margin)
-    alike = (measured.classes > 0) & ~(flat & measured.known & ~measured.same).any(axis=1)
+    same = np.all([split.same for split in measured.splits], axis=0)
+    alike = (measured.classes > 0) & ~(flat & measured.known & ~same).any(axis=1)
     half, p, equivalent_p = (
         np.where(alike, sure, found)
         for sure, found in ((0, half), (1, p), (np.nan if margin is None else 0, equivalent_p))

@@ -21,8 +21,8 @@ class Rival:
     """One run against the first.
 
     together: the mean over classes. answer: its verdict, by Holm over all runs. classes: (c,) each alone.
-    adjusted: (c,) their p-values by Benjamini-Hochberg over the classes. f2: where the difference in F2
-    comes from, (1, c).
+    adjusted, answers: (c,) their p-values by Benjamini-Hochberg over the classes, and what follows from them.
+    f2: where the difference in F2 comes from, (1, c).
     """
 
     run: str
@@ -30,6 +30,7 @@ class Rival:
     answer: str
     classes: Effect
     adjusted: NDArray[np.float64]
+    answers: NDArray[np.str_]
     f2: Gain
 
 
@@ -55,5 +56,6 @@ def against_the_first(saved: SavedScores, decided: Decided, metric: str) -> list
         now = decisions.part(first, every).confusion
         gain = decompose(decisions.part(own, every).confusion, scored.part(first, every), "f2", now=now)
         adjusted = benjamini_hochberg(classes.p)
-        found.append(Rival(saved.runs[place + 1], one, answer, classes, adjusted, gain))
+        answers = verdicts(classes.estimate, adjusted, classes.equivalent_p)
+        found.append(Rival(saved.runs[place + 1], one, answer, classes, adjusted, answers, gain))
     return found
