@@ -204,6 +204,27 @@ def test_classes_with_fewer_than_two_positives_are_left_out_and_named() -> None:
     assert np.isnan([found.estimate[0], found.low[0], found.p[0]]).all()
 
 
+def test_changing_sides_changes_the_sign_and_the_word_and_the_order_of_images_and_splits_nothing() -> None:
+    rng = np.random.default_rng(13)
+    trials = World(images=200, splits=3, population=1000, gain=2.0).draw(rng)
+    found = effect(trials, "ap", np.ones(3, bool))
+    swapped = effect(
+        [replace(one, ours=one.theirs, theirs=one.ours) for one in trials], "ap", np.ones(3, bool)
+    )
+    assert (found.verdict, swapped.verdict) == ("better", "worse")
+    assert_allclose([swapped.estimate, swapped.low, swapped.high], [-found.estimate, -found.high, -found.low])
+    shuffled = []
+    for trial in reversed(trials):
+        order = rng.permutation(200)
+        sides = {
+            side: Scored(scored.scores[:, order], scored.labels[order], scored.thresholds)
+            for side, scored in (("ours", trial.ours), ("theirs", trial.theirs))
+        }
+        shuffled.append(replace(trial, **sides, images=trial.images[order]))
+    again = effect(shuffled, "ap", np.ones(3, bool))
+    assert_allclose([again.estimate, again.error, again.p], [found.estimate, found.error, found.p])
+
+
 def test_differences_do_not_depend_on_how_many_classes_are_worked_on_at_a_time() -> None:
     trials = World(images=100, splits=2).draw(np.random.default_rng(12))
     whole = effect(trials, "ap", ALONE_AND_TOGETHER)
