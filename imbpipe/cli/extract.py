@@ -62,6 +62,10 @@ def stop_flag() -> Iterator[Callable[[], bool]]:
     "--max-bad", type=click.FloatRange(0, 1), metavar="SHARE",
     help="Stop when more than this share of the images cannot be read; default: set them aside, go on.",
 )  # fmt: skip
+@click.option(
+    "--template", "templates", multiple=True, metavar="TEXT",
+    help="CLIP: a caption with {} for the class name, as 'a photo of a {}.'; several are averaged.",
+)  # fmt: skip
 @click.option("--rehash", is_flag=True, help="Trust no modification time: read every image again.")
 @options.label_reading
 @options.as_json
