@@ -201,9 +201,7 @@ def test_classifier_re_training_is_training_a_linear_head_on_the_frozen_hidden_u
     for head, seed in enumerate(what.seeds):
         units = hidden_units(heads, head, what.training.features)
         run = Run(TRAIN, TRAIN, Plan((phase,)), seed)
-        [bank] = train_heads(
-            units, what.training.labels, [run], replace(protocol(kind), head=alone, epochs=3)
-        )
+        [bank] = train_heads(units, what.training.labels, [run], second)
         for name, value in bank.parameters.items():
             np.testing.assert_array_equal(done.parameters[name][head], value[0], err_msg=name)
             assert not np.array_equal(done.parameters[name][head], heads.parameters[name][head])
