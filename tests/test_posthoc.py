@@ -81,6 +81,11 @@ def trained(task: str, kind: Any = "mlp") -> Bank:
     return Bank((0, 1), joined, np.repeat(one.softmax, 2))
 
 
+def units_of(heads: Bank, head: int, what: Seen) -> list[np.ndarray]:
+    """Of the training and of the validation images."""
+    return [hidden_units(heads, head, part.features) for part in (what.training, what.validation)]
+
+
 def by_hand(weight: list, bias: list, softmax: bool) -> Bank:
     parameters = {
         "output.weight": np.array([weight], np.float32),
@@ -150,9 +155,7 @@ def test_the_nearest_class_mean_is_that_of_scikit_learn_on_the_hidden_units(kind
     done = POSTHOC["class-means"](heads, what, distance="euclidean", softmax=True)
     scores = done.scores(what.validation.features)
     for head in range(2):
-        units, others = (
-            hidden_units(heads, head, part.features) for part in (what.training, what.validation)
-        )
+        units, others = units_of(heads, head, what)
         reference = NearestCentroid().fit(units, what.training.labels.argmax(1))
         np.testing.assert_array_equal(scores[head].argmax(1), reference.predict(others))
     np.testing.assert_allclose(scores.sum(2), 1, rtol=1e-5)
@@ -164,9 +167,7 @@ def test_on_multi_label_data_a_class_s_mean_stands_against_that_of_all_other_ima
     done = POSTHOC["class-means"](heads, what, distance="euclidean", softmax=False)
     scores = done.scores(what.validation.features)
     for head in range(2):
-        units, others = (
-            hidden_units(heads, head, part.features) for part in (what.training, what.validation)
-        )
+        units, others = units_of(heads, head, what)
         for column in range(C):
             reference = NearestCentroid().fit(units, what.training.labels[:, column])
             np.testing.assert_array_equal(scores[head, :, column] > 0.5, reference.predict(others))
@@ -177,10 +178,7 @@ def test_the_nearest_class_mean_by_cosine_is_10_times_the_cosine_with_the_mean_o
     heads, what = trained("single-label", kind), seen("single-label", kind)
     done = POSTHOC["class-means"](heads, what, distance="cosine", softmax=True)
     for head in range(2):
-        units, others = (
-            hidden_units(heads, head, part.features).astype(float)
-            for part in (what.training, what.validation)
-        )
+        units, others = units_of(heads, head, what)
         units, others = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (units, others))
         means = np.stack([units[what.training.labels[:, column]].mean(0) for column in range(C)])
         means /= np.linalg.norm(means, axis=1, keepdims=True)

@@ -386,10 +386,16 @@ def test_a_grid_hands_the_captions_of_its_own_classes_to_the_strategies(store, p
     features = store.load("photos", reader.name)
     rows = np.arange(12)
     split = Split("by hand", rows[:6], rows[6:9], rows[9:])
-    grid = Grid(gather(photos, features), split, (Setting.of("zero-shot"),), (0,), Protocol(epochs=1))
+    settings = (Setting.of("baseline"), Setting.of("zero-shot"), Setting.of("text-init", loss="bce"))
+    grid = Grid(gather(photos, features), split, settings, (0,), Protocol(epochs=1))
     results = ResultStore(tmp_path / "results")
-    grid.train(results)
-    found = results.scores("photos", reader.name, grid.keys[Setting.of("zero-shot"), 0]).test
+    heads = []
+    grid.train(results, progress=lambda *counts: heads.append(counts))
+    assert heads[-1] == (2, 2), "a head that starts elsewhere is another head"
+    baseline, found, started = (
+        results.scores("photos", reader.name, grid.keys[setting, 0]).test for setting in settings
+    )
+    assert not np.array_equal(started, baseline)
     unit = features.features / np.linalg.norm(features.features, axis=1, keepdims=True)
     expected = torch.softmax(torch.tensor(100 * unit[9:] @ features.text.T), 1).numpy()
     np.testing.assert_allclose(found, expected, rtol=5e-3, atol=1e-3)
