@@ -21,7 +21,8 @@ PLANET_LOW = {"artisinal_mine", "blooming", "slash_burn", "blow_down", "conventi
 def training_set(labels, task="multi-label"):
     labels = np.asarray(labels, dtype=bool)
     names = tuple(f"class {i}" for i in range(labels.shape[1]))
-    return TrainingSet(np.zeros((len(labels), 2), np.float32), labels, names, task)
+    text = np.ones((len(names), 2), np.float32)
+    return TrainingSet(np.zeros((len(labels), 2), np.float32), labels, names, task, text)
 
 
 def one_hot(classes, c):

@@ -10,6 +10,7 @@ from imbpipe.cache.inventory import Inventory, stored_inventory
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.spec import Spec, key_of
 from imbpipe.cache.stamp import digest_of
+from imbpipe.cache.text import read_text
 from imbpipe.errors import ImageError, StoreError
 from imbpipe.types import Features, FeatureSet
 
@@ -65,6 +66,10 @@ def verify(
     else:
         problems += _journal_problems(stock)
     features = _read(folder, spec, problems)
+    try:
+        read_text(folder)
+    except StoreError as error:
+        problems.append(error.fact)
     rows = 0 if features is None else len(features.ids)
     result = Verification(path, rows, tuple(problems))
     if stock is None or features is None:

@@ -63,6 +63,10 @@ def stop_flag() -> Iterator[Callable[[], bool]]:
     help="Stop when more than this share of the images (1% or 0.01) cannot be read; default: set them aside, "
     "go on.",
 )  # fmt: skip
+@click.option(
+    "--template", "templates", multiple=True, metavar="TEXT",
+    help="CLIP: a caption with {} for the class name, as 'a photo of a {}.'; several are averaged.",
+)  # fmt: skip
 @click.option("--rehash", is_flag=True, help="Trust no modification time: read every image again.")
 @options.label_reading
 @options.as_json

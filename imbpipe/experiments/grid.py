@@ -15,7 +15,9 @@ from imbpipe.experiments.material import Material
 from imbpipe.experiments.results import ResultStore, RunScores, to_logits, to_scores
 from imbpipe.experiments.setting import Setting
 from imbpipe.heads.run import Protocol, Run
+from imbpipe.strategies.plan import Cut
 from imbpipe.strategies.strategy import STRATEGIES
+from imbpipe.strategies.text import reads_text
 from imbpipe.types import Progress, TrainingSet
 
 if TYPE_CHECKING:
@@ -58,7 +60,15 @@ class Grid:
             "protocol": asdict(self.protocol),
             "beta": self.beta,
         }
-        return {cell: _key({**common, **asdict(cell[0]), "seed": cell[1]}) for cell in self.cells}
+        read = {setting: self._read_by(setting) for setting in self.settings}
+        return {
+            cell: _key({**common, **asdict(cell[0]), **read[cell[0]], "seed": cell[1]}) for cell in self.cells
+        }
+
+    def _read_by(self, setting: Setting) -> dict[str, str]:
+        """What the setting's numbers depend on and others' do not."""
+        text = self.material.text
+        return {} if text is None or not reads_text(setting.strategy) else {"text": _digest(text)}
 
     @property
     def place(self) -> tuple[str, str]:
@@ -78,14 +88,14 @@ class Grid:
 
         Runs are kept as they finish, so an interrupted grid goes on where it stopped.
         """
-        from imbpipe.heads.bank import train_heads
+        from imbpipe.heads.posthoc.finish import finished_heads
 
         todo = self.missing(store)
         if not todo:
             return 0
         runs = [self._run(setting, seed) for setting, seed in todo]
         labels = self.material.dataset.labels
-        for bank in train_heads(
+        for bank in finished_heads(
             self.material.features,
             labels,
             runs,
@@ -94,7 +104,8 @@ class Grid:
             progress=progress,
             class_names=self.material.dataset.class_names,
         ):
-            for index, metrics, scores in self._score(bank, [todo[run] for run in bank.runs]):
+            cut = runs[bank.runs[0]].plan.cut or Cut("f-beta", self.beta)
+            for index, metrics, scores in self._score(bank, cut, [todo[run] for run in bank.runs]):
                 store.save(*self.place, self.keys[todo[index]], metrics, scores)
         return len(todo)
 
@@ -106,6 +117,7 @@ class Grid:
             dataset.labels[self.split.train],
             dataset.class_names,
             dataset.task,
+            self.material.text,
         )
 
     def _run(self, setting: Setting, seed: int) -> Run:
@@ -118,17 +130,17 @@ class Grid:
         return self.plan_data()
 
     def _score(
-        self, bank: "Bank", cells: Sequence[tuple[Setting, int]]
+        self, bank: "Bank", cut: Cut, cells: Sequence[tuple[Setting, int]]
     ) -> Iterator[tuple[int, "pd.DataFrame", RunScores]]:
         from imbpipe.evaluation.metrics import Scored, evaluate
-        from imbpipe.evaluation.thresholds import best_thresholds
+        from imbpipe.evaluation.thresholds import thresholds_by
 
         dataset, split = self.material.dataset, self.split
         validation, test = (
             to_scores(to_logits(bank.scores(self.material.features[rows])))
             for rows in (split.validation, split.test)
         )
-        thresholds = best_thresholds(dataset.labels[split.validation], validation, beta=self.beta)
+        thresholds = thresholds_by(cut, dataset.labels[split.validation], validation)
         metrics = evaluate(Scored(test, dataset.labels[split.test], thresholds))
         for place, (run, (setting, seed)) in enumerate(zip(bank.runs, cells, strict=True)):
             columns = {name: values[place] for name, values in metrics.items()}
