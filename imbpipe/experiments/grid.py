@@ -16,11 +16,12 @@ from imbpipe.experiments.results import ResultStore, RunScores, to_logits, to_sc
 from imbpipe.experiments.setting import Setting
 from imbpipe.heads.run import Protocol, Run
 from imbpipe.strategies.strategy import STRATEGIES
-from imbpipe.types import Progress, TrainingSet
+from imbpipe.types import Labels, Progress, TrainingSet
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from imbpipe.evaluation.curve import BankScores, PerClass
     from imbpipe.heads.bank import Bank
 
 RESULTS_VERSION = 1
@@ -31,7 +32,9 @@ RESULTS_VERSION = 1
 class Grid:
     """settings x seeds on one split of one data set with one encoder's features.
 
-    beta: thresholds maximise the F-beta of each class on the validation images.
+    thresholds: "best" maximises the F-beta of each class on the validation images; "paper" is the search
+        of the paper's code (see `paper_thresholds`).
+    percentile: in the results a class is low-frequency when its training count is at or below it.
     """
 
     material: Material
@@ -40,6 +43,8 @@ class Grid:
     seeds: tuple[int, ...]
     protocol: Protocol = field(default_factory=Protocol)
     beta: float = 2.0
+    thresholds: str = "best"
+    percentile: float = 25.0
 
     @cached_property
     def cells(self) -> tuple[tuple[Setting, int], ...]:
@@ -57,6 +62,8 @@ class Grid:
             "split": [_digest(rows) for rows in (self.split.train, self.split.validation, self.split.test)],
             "protocol": asdict(self.protocol),
             "beta": self.beta,
+            "thresholds": self.thresholds,
+            "percentile": self.percentile,
         }
         return {cell: _key({**common, **asdict(cell[0]), "seed": cell[1]}) for cell in self.cells}
 
@@ -79,6 +86,7 @@ class Grid:
         Runs are kept as they finish, so an interrupted grid goes on where it stopped.
         """
         from imbpipe.heads.bank import train_heads
+        from imbpipe.heads.slices import rows_an_epoch
 
         todo = self.missing(store)
         if not todo:
@@ -95,6 +103,7 @@ class Grid:
             class_names=self.material.dataset.class_names,
         ):
             for index, metrics, scores in self._score(bank, [todo[run] for run in bank.runs]):
+                metrics["rows"] = rows_an_epoch(runs[index], self.protocol.epochs)
                 store.save(*self.place, self.keys[todo[index]], metrics, scores)
         return len(todo)
 
@@ -121,14 +130,13 @@ class Grid:
         self, bank: "Bank", cells: Sequence[tuple[Setting, int]]
     ) -> Iterator[tuple[int, "pd.DataFrame", RunScores]]:
         from imbpipe.evaluation.metrics import Scored, evaluate
-        from imbpipe.evaluation.thresholds import best_thresholds
 
         dataset, split = self.material.dataset, self.split
         validation, test = (
             to_scores(to_logits(bank.scores(self.material.features[rows])))
             for rows in (split.validation, split.test)
         )
-        thresholds = best_thresholds(dataset.labels[split.validation], validation, beta=self.beta)
+        thresholds = self._thresholds(dataset.labels[split.validation], validation)
         metrics = evaluate(Scored(test, dataset.labels[split.test], thresholds))
         for place, (run, (setting, seed)) in enumerate(zip(bank.runs, cells, strict=True)):
             columns = {name: values[place] for name, values in metrics.items()}
@@ -142,6 +150,13 @@ class Grid:
                 dataset.class_names,
             )
             yield run, self._table(setting, seed, thresholds[place], columns), scores
+
+    def _thresholds(self, labels: Labels, scores: "BankScores") -> "PerClass":
+        from imbpipe.evaluation.thresholds import best_thresholds, paper_thresholds
+
+        if self.thresholds == "paper":
+            return paper_thresholds(labels, scores)
+        return best_thresholds(labels, scores, beta=self.beta)
 
     def _table(
         self, setting: Setting, seed: int, thresholds: np.ndarray, metrics: dict[str, Any]
@@ -166,7 +181,7 @@ class Grid:
                 "class_name": dataset.class_names,
                 "count_all": class_counts(dataset.labels),
                 "count_train": counts,
-                "low_frequency": low_frequency(counts),
+                "low_frequency": low_frequency(counts, self.percentile),
                 "positives_test": class_counts(dataset.labels[self.split.test]),
                 "threshold": thresholds,
                 **metrics,

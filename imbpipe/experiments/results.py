@@ -72,8 +72,8 @@ class ResultStore:
         arrays = {
             "validation_logits": to_logits(scores.validation),
             "test_logits": to_logits(scores.test),
-            "validation_labels": scores.validation_labels,
-            "test_labels": scores.test_labels,
+            "validation_labels": np.packbits(scores.validation_labels, axis=1),
+            "test_labels": np.packbits(scores.test_labels, axis=1),
             "validation_rows": scores.validation_rows.astype(np.int32),
             "test_rows": scores.test_rows.astype(np.int32),
             "class_names": np.array(scores.class_names),
@@ -110,14 +110,15 @@ class ResultStore:
                 arrays = dict(kept)
         except (OSError, ValueError, KeyError) as error:
             raise ResultsError(f"{path}: {error}", "Delete the run's two files and train again") from None
+        names = tuple(arrays["class_names"].tolist())
         return RunScores(
             validation=to_scores(arrays["validation_logits"]),
             test=to_scores(arrays["test_logits"]),
-            validation_labels=arrays["validation_labels"],
-            test_labels=arrays["test_labels"],
+            validation_labels=_unpack(arrays["validation_labels"], len(names)),
+            test_labels=_unpack(arrays["test_labels"], len(names)),
             validation_rows=arrays["validation_rows"].astype(np.int64),
             test_rows=arrays["test_rows"].astype(np.int64),
-            class_names=tuple(arrays["class_names"].tolist()),
+            class_names=names,
         )
 
 
@@ -126,8 +127,13 @@ def _folder(name: str) -> str:
 
 
 def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Not compressed: that would take longer than training many a run, and save a seventh."""
     with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # the stub takes names for options
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub takes names for options
+
+
+def _unpack(bits: NDArray[np.uint8], classes: int) -> Labels:
+    return np.unpackbits(bits, axis=1, count=classes).view(np.bool_)
 
 
 def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
