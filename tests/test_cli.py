@@ -214,7 +214,7 @@ def test_an_experiment_file_leads_from_images_to_figures_and_runs_nothing_twice(
     assert "imbpipe compare" in unready.stderr
     first = run("compare", "mine.toml")
     assert first.exit_code == 0
-    assert "upweight (factor=5.0)" in first.stdout
+    assert "upweight factor=" in first.stdout
     stamps = {path: path.stat().st_mtime_ns for path in Path("cache").rglob("*.parquet")}
     assert run("compare", "mine.toml").stdout == first.stdout
     assert {path: path.stat().st_mtime_ns for path in Path("cache").rglob("*.parquet")} == stamps

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,14 +55,15 @@ class Effect:
 def effect(
     trials: Sequence[Trial],
     metric: str,
-    classes: NDArray[np.bool_],
+    classes: NDArray[np.bool_] | NDArray[np.float64],
     *,
     margin: float | None = None,
     confidence: float = 0.95,
 ) -> Effect:
     """What ours change in a metric, averaged over each mask's classes.
 
-    trials: one a split. classes: (..., c) masks: (c,) for one mean, `np.eye(c, dtype=bool)` for every class.
+    trials: one a split. classes: (..., c) masks: (c,) for one mean, `np.eye(c, dtype=bool)` for every class;
+        or (..., c) float64 contrasts: what each class counts, and NaN where one that counts is left out.
     margin: a difference smaller than that counts as none; fixed before the scores are seen.
 
     With one split the answer is for training again on the same training part, with other seeds and test
@@ -79,8 +81,12 @@ def effect(
     differences = [_differences(trial, metric) for trial in trials]
     known = ~np.isnan(np.concatenate([value for value, _ in differences])).any(axis=0)
     known &= np.all([~np.isnan(pull).any(axis=(0, 1)) for _, pull in differences], axis=0)
-    count = (flat & known).sum(axis=1)
-    weights = np.where(flat & known, 1.0, 0.0).T / np.maximum(count, 1)
+    count = ((flat != 0) & known).sum(axis=1)
+    weights = np.where(known, flat, 0.0).T
+    if flat.dtype == np.bool_:
+        weights = weights / np.maximum(count, 1)
+    else:
+        count = np.where(((flat != 0) & ~known).any(axis=1), 0, count)
     parts = [
         Part.of(np.where(known, value, 0) @ weights, np.where(known, pull, 0) @ weights, trial)
         for (value, pull), trial in zip(differences, trials, strict=True)
@@ -112,8 +118,11 @@ def effect(
 
 
 def _checked(
-    trials: Sequence[Trial], classes: NDArray[np.bool_], margin: float | None, confidence: float
-) -> NDArray[np.bool_]:
+    trials: Sequence[Trial],
+    classes: NDArray[np.bool_] | NDArray[np.float64],
+    margin: float | None,
+    confidence: float,
+) -> NDArray[Any]:
     if not trials:
         raise ResultsError("no trial to compare", "Give one a split")
     columns = {trial.ours.shape[1] for trial in trials}
@@ -124,10 +133,10 @@ def _checked(
     if margin is not None and not (np.isfinite(margin) and margin > 0):
         raise UsageError(f"a margin of {margin}", "Give a difference above 0 that would not matter")
     masks = np.asarray(classes)
-    if masks.dtype != np.bool_ or masks.shape[-1:] != tuple(columns):
+    if masks.dtype not in (np.bool_, np.float64) or masks.shape[-1:] != tuple(columns):
         raise UsageError(
             f"a mask of {masks.dtype} and shape {masks.shape} for {columns.pop()} classes",
-            "Give True or False for every class",
+            "Give True or False for every class, or what it counts",
         )
     shared = sum(len(trial.images) for trial in trials) > len(
         np.unique(np.concatenate([trial.images for trial in trials]))

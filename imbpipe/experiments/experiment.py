@@ -31,6 +31,7 @@ class Experiment:
 
     split: see `make_split`. split_seed: of the first split. splits: how many, with one seed after another.
     beta, thresholds, percentile: see `Grid`. metric: what tables show unless another is asked for.
+    margin: the difference in a mean over classes that does not matter; see `rank`.
     choose: of several settings of a strategy, rank only the best on validation images.
     on: changes for the data sets named, for example {"ade20k": {"protocol": {"epochs": 10}}}.
     """
@@ -46,6 +47,7 @@ class Experiment:
     thresholds: str = "best"
     percentile: float = 25.0
     metric: str = "ap"
+    margin: float = 0.02
     choose: bool = True
     protocol: Protocol = field(default_factory=Protocol)
     on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -148,6 +148,7 @@ class Grid:
                 split.validation,
                 split.test,
                 dataset.class_names,
+                thresholds[place],
             )
             yield run, self._table(setting, seed, thresholds[place], columns), scores
 

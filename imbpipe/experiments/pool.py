@@ -1,7 +1,7 @@
 """An experiment on one data set with one encoder's features: a grid a split, looked at as one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imbpipe.datasets.dataset import Dataset
@@ -38,10 +38,10 @@ class Pool:
 
     def train(self, store: ResultStore, *, device: str = "auto", progress: Progress | None = None) -> int:
         """Train and keep what is missing, split by split; returns the number of runs trained."""
-        missing = [len(grid.missing(store)) for grid in self.grids]
+        total = sum(len(grid.missing(store)) for grid in self.grids)
         done = 0
-        for grid, heads in zip(self.grids, missing, strict=True):
-            told = None if progress is None else _from(done, sum(missing), progress)
+        for grid in self.grids:
+            told = None if progress is None else _from(done, total, progress)
             done += grid.train(store, device=device, progress=told)
         return done
 
@@ -58,12 +58,11 @@ def pool_of(
     """The experiment's grids on one (data set, encoder). also: settings besides the experiment's own."""
     material = gather(dataset, features)
     here = experiment.on_dataset(dataset.name)
-    grids = []
-    for seed in range(here.split_seed, here.split_seed + here.splits):
-        grids.append(
+    return Pool(
+        tuple(
             Grid(
                 material,
-                make_split(material.dataset, seed, kind=here.split),
+                make_split(material.dataset, here.split_seed + number, kind=here.split),
                 tuple(dict.fromkeys([*here.settings(dataset.name), *also])),
                 tuple(range(here.seeds)),
                 here.protocol,
@@ -71,8 +70,9 @@ def pool_of(
                 here.thresholds,
                 here.percentile,
             )
+            for number in range(here.splits)
         )
-    return Pool(tuple(grids))
+    )
 
 
 def _from(before: int, total: int, progress: Progress) -> Progress:
