@@ -12,6 +12,7 @@ COMMANDS = {
     "extract": "Encode every image once with a frozen encoder into one HDF5 file.",
     "train": "Train heads over cached features and compare with the baseline.",
     "compare": "Run a whole experiment file: encode what is missing, train what is missing, tabulate.",
+    "evaluate": "Say what saved scores are worth, class by class, and what accuracy hides.",
     "figures": "Draw the paper's figures from finished runs.",
     "cache": "Look after the cached features.",
     "datasets": "List the data sets, where to get them and under what terms.",

@@ -5,14 +5,14 @@ exactly and for all images at once.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imbpipe.errors import UsageError
-from imbpipe.evaluation.curve import Curve, PerClass
+from imbpipe.evaluation.counts import COUNTED, of_counts
+from imbpipe.evaluation.curve import Curve
 from imbpipe.evaluation.metrics import METRICS
 from imbpipe.evaluation.scored import Confusion, Scored
 
@@ -21,17 +21,6 @@ PerImage = NDArray[np.float64]
 
 _Parts = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(m,) twice: the value without one positive, and without one negative, of each distinct score."""
-
-_COUNTED = (
-    "precision",
-    "recall",
-    "f1",
-    "f2",
-    "specificity",
-    "balanced_accuracy",
-    "accuracy",
-    "predicted_negative_rate",
-)
 
 
 def values_left_out(scored: Scored, metric: str) -> PerImage:
@@ -42,14 +31,24 @@ def values_left_out(scored: Scored, metric: str) -> PerImage:
     Source: Quenouille (1956) and Tukey (1958), the jackknife.
     """
     METRICS[metric]
-    if metric in _COUNTED:
+    if metric in COUNTED:
         parts = _counted(scored, metric)
     elif metric in _ORDERED:
         parts = _ORDERED[metric](scored)
     else:
-        known = ", ".join([*_ORDERED, *_COUNTED])
+        known = ", ".join([*_ORDERED, *COUNTED])
         raise UsageError(f"no variance over images is known for {metric!r}", f"Choose one of {known}")
     return _by_image(scored, *parts)
+
+
+def pulls(scored: Scored, metric: str) -> PerImage:
+    """How far each image pulls the value up; squared and added over the images they make its variance.
+
+    Source: Tukey (1958). Raises: as `values_left_out`.
+    """
+    left = values_left_out(scored, metric)
+    images = left.shape[1]
+    return (left.mean(axis=1, keepdims=True) - left) * np.sqrt((images - 1) / images)
 
 
 def _by_image(scored: Scored, positive: NDArray[Any], negative: NDArray[Any]) -> PerImage:
@@ -110,32 +109,22 @@ def _brier(scored: Scored) -> _Parts:
     of_positive, of_negative = (1 - curve.value) ** 2, curve.value**2
     total = curve.spread(curve.sum(curve.positives * of_positive + curve.negatives * of_negative))
     others = np.full(total.shape, len(scored.labels) - 1)
-    more = curve.spread(scored.positives) > 1
-    return np.where(more, _divide(total - of_positive, others), np.nan), _divide(total - of_negative, others)
+    positives = curve.spread(scored.positives)
+    positive = np.where(positives > 1, _divide(total - of_positive, others), np.nan)
+    return positive, np.where(positives > 0, _divide(total - of_negative, others), np.nan)
 
 
 _ORDERED: dict[str, Callable[[Scored], _Parts]] = {"ap": _ap, "auroc": _auroc, "brier": _brier}
-
-
-@dataclass(frozen=True, eq=False)
-class _Recount:
-    """What the metrics of decisions look at, without one image."""
-
-    confusion: Confusion
-    positives: NDArray[np.int64]
-    negatives: NDArray[np.int64]
 
 
 def _counted(scored: Scored, metric: str) -> _Parts:
     curve, counts = scored.curve, scored.confusion
     above = curve.value > curve.spread(scored.thresholds)
 
-    def without(tp: int = 0, fp: int = 0, fn: int = 0, tn: int = 0) -> PerClass:
+    def without(tp: int = 0, fp: int = 0, fn: int = 0, tn: int = 0) -> NDArray[np.float64]:
         less = Confusion(counts.tp - tp, counts.fp - fp, counts.fn - fn, counts.tn - tn)
-        recount = _Recount(less, scored.positives - tp - fn, scored.negatives - fp - tn)
-        with np.errstate(divide="ignore", invalid="ignore"):  # a cell without an image has none to leave out
-            return METRICS[metric](recount)  # type: ignore[arg-type]  # these metrics read nothing but counts
+        return curve.spread(of_counts(metric, less))
 
-    positive = np.where(above, curve.spread(without(tp=1)), curve.spread(without(fn=1)))
-    negative = np.where(above, curve.spread(without(fp=1)), curve.spread(without(tn=1)))
+    positive = np.where(above, without(tp=1), without(fn=1))
+    negative = np.where(above, without(fp=1), without(tn=1))
     return positive, negative
