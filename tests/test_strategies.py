@@ -167,7 +167,7 @@ def test_a_wrong_name_answers_with_the_right_one():
         ("undersample", {"threshold": "many"}, "threshold is a whole number, not 'many'"),
         ("undersample", {"threshold": "2.5"}, "threshold is a whole number, not '2.5'"),
         ("upweight", {"factor": "three"}, "factor is a number, not 'three'"),
-        ("upweight", {"per": "pixel"}, "per is 'image' or 'label', not 'pixel'"),
+        ("upweight", {"per": "pixel"}, "per is 'image', 'label' or 'batch', not 'pixel'"),
         ("baseline", {"factor": 2}, "Its parameters: none"),
     ],
 )
