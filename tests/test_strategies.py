@@ -33,7 +33,8 @@ def training_set(labels, task, seed=0, *, duplicates=False):
         features = features[rng.integers(0, -(-len(labels) // 3), len(labels))]
     for array in (features, labels):
         array.flags.writeable = False
-    return TrainingSet(features, labels, tuple(f"class {i}" for i in range(labels.shape[1])), task)
+    names = tuple(f"class {i}" for i in range(labels.shape[1]))
+    return TrainingSet(features, labels, names, task, np.ones((len(names), 8), np.float32))
 
 
 def awkward_labels(n, task, rare, common, seed):

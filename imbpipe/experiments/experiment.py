@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from imbpipe.errors import ResultsError, UsageError
 from imbpipe.experiments.setting import BASELINE, Setting
@@ -44,7 +44,7 @@ class Experiment:
     split_seed: int = 0
     splits: int = 1
     beta: float = 2.0
-    thresholds: str = "best"
+    thresholds: Literal["f-beta", "paper"] = "f-beta"
     percentile: float = 25.0
     metric: str = "ap"
     margin: float = 0.02
@@ -93,6 +93,8 @@ def _experiment(content: dict[str, Any]) -> Experiment:
         number = content.get(key, 1)
         if not isinstance(number, int) or number < 1:
             raise UsageError(f"{key} is {number!r}", "It is how many, from 1 up")
+    if content.get("thresholds", "paper") not in ("f-beta", "paper"):
+        raise UsageError(f"thresholds is {content['thresholds']!r}", "Known: f-beta, paper")
     for dataset, changes in content.get("on", {}).items():
         _only(f"on.{dataset}", changes, {"protocol", "percentile"})
         _only(f"on.{dataset}.protocol", changes.get("protocol", {}), _PROTOCOL - {"head"})

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,13 +15,14 @@ from imbpipe.experiments.material import Material
 from imbpipe.experiments.results import ResultStore, RunScores, to_logits, to_scores
 from imbpipe.experiments.setting import Setting
 from imbpipe.heads.run import Protocol, Run
+from imbpipe.strategies.plan import Cut
 from imbpipe.strategies.strategy import STRATEGIES
-from imbpipe.types import Labels, Progress, TrainingSet
+from imbpipe.strategies.text import reads_text
+from imbpipe.types import Progress, TrainingSet
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from imbpipe.evaluation.curve import BankScores, PerClass
     from imbpipe.heads.bank import Bank
 
 RESULTS_VERSION = 1
@@ -32,8 +33,8 @@ RESULTS_VERSION = 1
 class Grid:
     """settings x seeds on one split of one data set with one encoder's features.
 
-    thresholds: "best" maximises the F-beta of each class on the validation images; "paper" is the search
-        of the paper's code (see `paper_thresholds`).
+    thresholds: chosen on the validation images; "f-beta" maximises that of each class, with `beta`; "paper"
+        is the search of the paper's code (see `paper_thresholds`).
     percentile: in the results a class is low-frequency when its training count is at or below it.
     """
 
@@ -43,7 +44,7 @@ class Grid:
     seeds: tuple[int, ...]
     protocol: Protocol = field(default_factory=Protocol)
     beta: float = 2.0
-    thresholds: str = "best"
+    thresholds: Literal["f-beta", "paper"] = "f-beta"
     percentile: float = 25.0
 
     @cached_property
@@ -65,7 +66,15 @@ class Grid:
             "thresholds": self.thresholds,
             "percentile": self.percentile,
         }
-        return {cell: _key({**common, **asdict(cell[0]), "seed": cell[1]}) for cell in self.cells}
+        read = {setting: self._read_by(setting) for setting in self.settings}
+        return {
+            cell: _key({**common, **asdict(cell[0]), **read[cell[0]], "seed": cell[1]}) for cell in self.cells
+        }
+
+    def _read_by(self, setting: Setting) -> dict[str, str]:
+        """What the setting's numbers depend on and others' do not."""
+        text = self.material.text
+        return {} if text is None or not reads_text(setting.strategy) else {"text": _digest(text)}
 
     @property
     def place(self) -> tuple[str, str]:
@@ -85,7 +94,7 @@ class Grid:
 
         Runs are kept as they finish, so an interrupted grid goes on where it stopped.
         """
-        from imbpipe.heads.bank import train_heads
+        from imbpipe.heads.posthoc.finish import finished_heads
         from imbpipe.heads.slices import rows_an_epoch
 
         todo = self.missing(store)
@@ -93,7 +102,7 @@ class Grid:
             return 0
         runs = [self._run(setting, seed) for setting, seed in todo]
         labels = self.material.dataset.labels
-        for bank in train_heads(
+        for bank in finished_heads(
             self.material.features,
             labels,
             runs,
@@ -102,7 +111,8 @@ class Grid:
             progress=progress,
             class_names=self.material.dataset.class_names,
         ):
-            for index, metrics, scores in self._score(bank, [todo[run] for run in bank.runs]):
+            cut = runs[bank.runs[0]].plan.cut or Cut(self.thresholds, self.beta)
+            for index, metrics, scores in self._score(bank, cut, [todo[run] for run in bank.runs]):
                 metrics["rows"] = rows_an_epoch(runs[index], self.protocol.epochs)
                 store.save(*self.place, self.keys[todo[index]], metrics, scores)
         return len(todo)
@@ -115,6 +125,7 @@ class Grid:
             dataset.labels[self.split.train],
             dataset.class_names,
             dataset.task,
+            self.material.text,
         )
 
     def _run(self, setting: Setting, seed: int) -> Run:
@@ -127,16 +138,17 @@ class Grid:
         return self.plan_data()
 
     def _score(
-        self, bank: "Bank", cells: Sequence[tuple[Setting, int]]
+        self, bank: "Bank", cut: Cut, cells: Sequence[tuple[Setting, int]]
     ) -> Iterator[tuple[int, "pd.DataFrame", RunScores]]:
         from imbpipe.evaluation.metrics import Scored, evaluate
+        from imbpipe.evaluation.thresholds import thresholds_by
 
         dataset, split = self.material.dataset, self.split
         validation, test = (
             to_scores(to_logits(bank.scores(self.material.features[rows])))
             for rows in (split.validation, split.test)
         )
-        thresholds = self._thresholds(dataset.labels[split.validation], validation)
+        thresholds = thresholds_by(cut, dataset.labels[split.validation], validation)
         metrics = evaluate(Scored(test, dataset.labels[split.test], thresholds))
         for place, (run, (setting, seed)) in enumerate(zip(bank.runs, cells, strict=True)):
             columns = {name: values[place] for name, values in metrics.items()}
@@ -151,13 +163,6 @@ class Grid:
                 thresholds[place],
             )
             yield run, self._table(setting, seed, thresholds[place], columns), scores
-
-    def _thresholds(self, labels: Labels, scores: "BankScores") -> "PerClass":
-        from imbpipe.evaluation.thresholds import best_thresholds, paper_thresholds
-
-        if self.thresholds == "paper":
-            return paper_thresholds(labels, scores)
-        return best_thresholds(labels, scores, beta=self.beta)
 
     def _table(
         self, setting: Setting, seed: int, thresholds: np.ndarray, metrics: dict[str, Any]

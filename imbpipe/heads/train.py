@@ -13,6 +13,7 @@ from imbpipe.heads.replay import Replay
 from imbpipe.heads.run import Protocol, Run
 from imbpipe.heads.slices import Slice, phase_of_epoch
 from imbpipe.heads.stack import Stack
+from imbpipe.heads.start import begin
 
 
 class Stopped(Exception):  # noqa: N818 – not an error
@@ -40,6 +41,9 @@ class _Trainer:
         layers = shapes(protocol.head, data.features.shape[1], data.labels.shape[1])
         seeds = [run.seed for run in self.runs]
         self.stack = Stack(layers, seeds, len(part.groups), data.features)
+        for place, run in enumerate(self.runs):
+            if run.plan.start is not None:
+                begin(self.stack.views(self.stack.parameters), place, run.plan.start)
         self.replay = Replay(self._steps, data.features.device)
         sources = 1 if len(part.groups) == 1 else len(self.runs)
         self.x = data.features.new_empty(sources, self.batches.batch, data.features.shape[1])
