@@ -119,6 +119,7 @@ _KINDS: dict[str, Callable[[Dataset, Fractions, Rows | None, Generator], Parts]]
     "stratified": _stratified,
     "random": _random,
     "official": _official,
+    NO_TEST: _no_test,
 }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,8 @@ from imbpipe.evaluation.trial import Trial
 
 Values = NDArray[np.float64]
 
-Classes = NDArray[np.bool_] | NDArray[np.float64]
-"""(..., c): which classes a mean is over, or what each counts in a contrast."""
+Classes = NDArray[Any]
+"""(..., c) bool: which classes a mean is over; or float64: what each counts in a contrast."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +69,10 @@ def measure(trials: Sequence[Trial], metric: str, masks: Classes) -> Measured:
 
 def _weights(masks: Classes, known: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Values]:
     """(g,) classes that count, and (c, g) how much; none in a contrast of which a class is not known."""
-    count = ((masks != 0) & known).sum(axis=1)
+    counted = (masks != 0) & known
+    count = counted.sum(axis=1)
     if masks.dtype == np.bool_:
-        return count, (masks & known).T / np.maximum(count, 1)
+        return count, counted.T / np.maximum(count, 1)
     return np.where(((masks != 0) & ~known).any(axis=1), 0, count), np.where(known, masks, 0.0).T
 
 

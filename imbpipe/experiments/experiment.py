@@ -27,7 +27,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Experiment:
-    """datasets, encoders: each a name or a list of alternatives. seeds: of each split, how many, from 0.
+    """title: what the experiment is called. datasets, encoders: each a name or a list of alternatives.
+
+    seeds: of each split, how many, from 0.
 
     split: see `make_split`. split_seed: of the first split. splits: how many, with one seed after another.
     beta, thresholds, percentile: see `Grid`. metric: what tables show unless another is asked for.
@@ -39,6 +41,7 @@ class Experiment:
     datasets: tuple[Alternatives, ...]
     encoders: tuple[Alternatives, ...]
     entries: tuple[Entry, ...]
+    title: str = ""
     seeds: int = 5
     split: str = "stratified"
     split_seed: int = 0
