@@ -4,11 +4,12 @@ import heapq
 from collections.abc import Sequence
 
 from imbpipe.errors import UsageError
+from imbpipe.heads.align import aligned
 from imbpipe.heads.batches import Data, chunk_steps
 from imbpipe.heads.network import shapes
 from imbpipe.heads.run import Protocol, Run
 from imbpipe.heads.slices import Group, Slice, cut
-from imbpipe.heads.stack import aligned, width
+from imbpipe.heads.stack import width
 
 MOST = 8
 """Heads in a slice on a CPU: their parameters and moments then stay in its caches (benchmarks/heads.py)."""
