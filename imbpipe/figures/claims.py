@@ -1,6 +1,6 @@
 """Claims as forest plots: effect, interval and margin of every test, one protocol beside the other."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,20 +40,27 @@ def draw_claims(placed: Sequence[Placed], words: Sequence[Overall], folder: Path
     Raises ResultsError: a file cannot be written.
     """
     claims = list({each.claim.id: each.claim for each in placed}.values())
-    files = save(_styled(_all, placed, words), folder, "claims")[:1]
+    files = save(overview(placed, words), folder, "claims")[:1]
     for claim in claims:
         own = [each for each in placed if each.claim is claim]
         if any(each.answer for each in own):
-            files += save(_styled(_one, claim, own, words), folder, f"claims-{claim.id}")[:1]
+            files += save(tests_of(claim, own, words), folder, f"claims-{claim.id}")[:1]
     return files
 
 
-def _styled(make, *arguments) -> "Figure":  # type: ignore[no-untyped-def]  # as its argument
+def overview(placed: Sequence[Placed], words: Sequence[Overall]) -> "Figure":
+    """A row a (claim, place): the test that decides it, in the colour of the claim's own word there."""
     with style():
-        return make(*arguments)
+        return _overview(placed, words)
 
 
-def _all(placed: Sequence[Placed], words: Sequence[Overall]) -> "Figure":
+def tests_of(claim: Claim, placed: Sequence[Placed], words: Sequence[Overall]) -> "Figure":
+    """A panel a place, a row a test; where there are many, a row a class with its largest effect."""
+    with style():
+        return _tests_of(claim, placed, words)
+
+
+def _overview(placed: Sequence[Placed], words: Sequence[Overall]) -> "Figure":
     protocols = _protocols(placed)
     rows: list[Row] = []
     for claim_id in dict.fromkeys(each.claim.id for each in placed):
@@ -82,7 +89,7 @@ def _all(placed: Sequence[Placed], words: Sequence[Overall]) -> "Figure":
     return result
 
 
-def _one(claim: Claim, placed: Sequence[Placed], words: Sequence[Overall]) -> "Figure":
+def _tests_of(claim: Claim, placed: Sequence[Placed], words: Sequence[Overall]) -> "Figure":
     protocols = _protocols(placed)
     panels = [(place, _tests(place, placed)) for place in _places(placed)]
     panels = [(place, rows) for place, rows in panels if rows]
@@ -201,7 +208,7 @@ def _protocols(placed: Sequence[Placed]) -> list[str]:
     return list(dict.fromkeys(each.protocol for each in placed))
 
 
-def _places(placed) -> list[str]:  # type: ignore[no-untyped-def]  # any iterable of Placed
+def _places(placed: Iterable[Placed]) -> list[str]:
     return list(dict.fromkeys(map(_place, placed)))
 
 
