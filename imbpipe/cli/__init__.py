@@ -13,6 +13,7 @@ COMMANDS = {
     "train": "Train heads over cached features and compare with the baseline.",
     "compare": "Run a whole experiment file: encode what is missing, train what is missing, tabulate.",
     "evaluate": "Say what saved scores are worth, class by class, and what accuracy hides.",
+    "claims": "Test the paper's eight claims by its text's protocol and by its code's, side by side.",
     "figures": "Draw the paper's figures from finished runs.",
     "cache": "Look after the cached features.",
     "datasets": "List the data sets, where to get them and under what terms.",

@@ -25,6 +25,9 @@ device = click.option(
     "--device", default="auto", show_default=True, metavar="auto|cpu|cuda",
     help="Where to compute; auto takes a GPU when there is one.",
 )  # fmt: skip
+cached = click.option(
+    "--cached", is_flag=True, help="Encode nothing: take features that are there; images need not be."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 split = click.option(
     "--split", type=click.Choice(["stratified", "random", "official"]),

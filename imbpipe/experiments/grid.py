@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -33,7 +33,9 @@ RESULTS_VERSION = 2
 class Grid:
     """settings x seeds on one split of one data set with one encoder's features.
 
-    beta: thresholds maximise the F-beta of each class on the validation images.
+    thresholds: chosen on the validation images; "f-beta" maximises that of each class, with `beta`; "paper"
+        is the search of the paper's code (see `paper_thresholds`).
+    percentile: in the results a class is low-frequency when its training count is at or below it.
     """
 
     material: Material
@@ -42,6 +44,8 @@ class Grid:
     seeds: tuple[int, ...]
     protocol: Protocol = field(default_factory=Protocol)
     beta: float = 2.0
+    thresholds: Literal["f-beta", "paper"] = "f-beta"
+    percentile: float = 25.0
 
     @cached_property
     def cells(self) -> tuple[tuple[Setting, int], ...]:
@@ -59,6 +63,8 @@ class Grid:
             "split": [_digest(rows) for rows in (self.split.train, self.split.validation, self.split.test)],
             "protocol": asdict(self.protocol),
             "beta": self.beta,
+            "thresholds": self.thresholds,
+            "percentile": self.percentile,
         }
         read = {setting: self._read_by(setting) for setting in self.settings}
         return {
@@ -89,6 +95,7 @@ class Grid:
         Runs are kept as they finish, so an interrupted grid goes on where it stopped.
         """
         from imbpipe.heads.posthoc.finish import finished_heads
+        from imbpipe.heads.slices import rows_an_epoch
 
         todo = self.missing(store)
         if not todo:
@@ -104,8 +111,9 @@ class Grid:
             progress=progress,
             class_names=self.material.dataset.class_names,
         ):
-            cut = runs[bank.runs[0]].plan.cut or Cut("f-beta", self.beta)
+            cut = runs[bank.runs[0]].plan.cut or Cut(self.thresholds, self.beta)
             for index, metrics, scores in self._score(bank, cut, [todo[run] for run in bank.runs]):
+                metrics["rows"] = rows_an_epoch(runs[index], self.protocol.epochs)
                 store.save(*self.place, self.keys[todo[index]], metrics, scores)
         return len(todo)
 
@@ -152,6 +160,7 @@ class Grid:
                 split.validation,
                 split.test,
                 dataset.class_names,
+                thresholds[place],
             )
             yield run, self._table(setting, seed, thresholds[place], columns), scores
 
@@ -178,7 +187,7 @@ class Grid:
                 "class_name": dataset.class_names,
                 "count_all": class_counts(dataset.labels),
                 "count_train": counts,
-                "low_frequency": low_frequency(counts),
+                "low_frequency": low_frequency(counts, self.percentile),
                 "positives_test": class_counts(dataset.labels[self.split.test]),
                 "threshold": thresholds,
                 **metrics,

@@ -50,6 +50,16 @@ def last_start(run: Run, epochs: int) -> int:
     return next(e for e in range(epochs) if phase_of_epoch(run, e, epochs) is run.plan.phases[-1])
 
 
+def rows_an_epoch(run: Run, epochs: int) -> float:
+    """Rows that the run is trained on in an epoch, on average: what it costs."""
+    phases = (phase_of_epoch(run, epoch, epochs) for epoch in range(epochs))
+    return sum(_rows(run, phase) for phase in phases) / epochs
+
+
+def _rows(run: Run, phase: Phase) -> int:
+    return len(run.train if phase.rows is None else phase.rows)
+
+
 def group_runs(runs: Sequence[Run], protocol: Protocol) -> list[Group]:
     """Groups of runs, in the order of their first run.
 
@@ -77,8 +87,7 @@ def group_runs(runs: Sequence[Run], protocol: Protocol) -> list[Group]:
 def _group(runs: Sequence[Run], numbers: tuple[int, ...], protocol: Protocol) -> Group:
     run = runs[numbers[0]]
     phases = (phase_of_epoch(run, epoch, protocol.epochs) for epoch in range(protocol.epochs))
-    counts = (len(run.train if phase.rows is None else phase.rows) for phase in phases)
-    steps = tuple(-(-count // protocol.batch_size) for count in counts)
+    steps = tuple(-(-_rows(run, phase) // protocol.batch_size) for phase in phases)
     by_loss = sorted(numbers, key=lambda number: [phase.loss for phase in runs[number].plan.phases])
     return Group(tuple(by_loss), steps, 0 if run.plan.synthetic is None else len(run.plan.synthetic.labels))
 

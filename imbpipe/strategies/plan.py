@@ -32,6 +32,7 @@ class Phase:
     probability: (n,) non-negative; where given, each epoch draws len(rows) rows anew with these
         probabilities (with replacement) and `rows` says only how many.
     weight: (n,) or (n, c), non-negative factors on the loss of a row or of a (row, class); None: 1.
+    weight_per: `batch` gives every row of a batch the mean weight of the batch's rows.
     loss: a name in the engine's table of losses. parameters: the loss's own, e.g. {"gamma": 2.0}.
     offset: (c,) added to the logits while training only (logit adjustment); None: 0.
     """
@@ -40,6 +41,7 @@ class Phase:
     rows: Rows | None = None
     probability: NDArray[np.float64] | None = None
     weight: NDArray[np.float32] | None = None
+    weight_per: Literal["row", "batch"] = "row"
     loss: str = "bce"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     offset: NDArray[np.float32] | None = None
