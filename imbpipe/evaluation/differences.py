@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from imbpipe.evaluation.scored import Scored
 from imbpipe.evaluation.trial import Trial
 
 Values = NDArray[np.float64]
+
+Classes = NDArray[Any]
+"""(..., c) bool: which classes a mean is over; or float64: what each counts in a contrast."""
 
 BLOCK = 2**21
 """Scores of a setting that are worked on at a time, to bound the memory."""
@@ -45,8 +49,8 @@ class Measured:
     known: NDArray[np.bool_]
 
 
-def measure(trials: Sequence[Trial], metric: str, masks: NDArray[np.bool_]) -> Measured:
-    """The differences of each trial. masks: (g, c).
+def measure(trials: Sequence[Trial], metric: str, masks: Classes) -> Measured:
+    """The differences of each trial. masks: (g, c) True or False for a mean, float64 for a contrast.
 
     Raises ResultsError: no trial, trials of other classes, splits that share images without `train_images`.
     UsageError: a mask that does not fit; a metric that is not known by image.
@@ -54,22 +58,30 @@ def measure(trials: Sequence[Trial], metric: str, masks: NDArray[np.bool_]) -> M
     _check(trials, masks)
     _ = METRICS[metric]
     known = np.all([_told_apart(trial) for trial in trials], axis=0)
-    count = (masks & known).sum(axis=1)
-    weights = (masks & known).T / np.maximum(count, 1)
+    count, weights = _weights(masks, known)
     splits = [_differences(trial, metric, weights, np.flatnonzero(known)) for trial in trials]
     return Measured(splits, count, known)
 
 
-def _check(trials: Sequence[Trial], masks: NDArray[np.bool_]) -> None:
+def _weights(masks: Classes, known: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Values]:
+    """(g,) classes that count, and (c, g) how much; none in a contrast of which a class is not known."""
+    counted = (masks != 0) & known
+    count = counted.sum(axis=1)
+    if masks.dtype == np.bool_:
+        return count, counted.T / np.maximum(count, 1)
+    return np.where(((masks != 0) & ~known).any(axis=1), 0, count), np.where(known, masks, 0.0).T
+
+
+def _check(trials: Sequence[Trial], masks: Classes) -> None:
     if not trials:
         raise ResultsError("no trial to compare", "Give one a split")
     columns = {trial.ours.shape[1] for trial in trials}
     if len(columns) > 1:
         raise ResultsError(f"trials of {' and '.join(map(str, sorted(columns)))} classes", "Compare the same")
-    if masks.dtype != np.bool_ or masks.shape[1:] != tuple(columns):
+    if masks.dtype not in (np.bool_, np.float64) or masks.shape[1:] != tuple(columns):
         raise UsageError(
             f"a mask of {masks.dtype} and {masks.shape[-1]} classes for {columns.pop()}",
-            "Give True or False for every class",
+            "Give True or False for every class, or what it counts",
         )
     images = np.concatenate([trial.images for trial in trials])
     if len(np.unique(images)) < len(images) and any(trial.train_images is None for trial in trials):

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from imbpipe.errors import UsageError
-from imbpipe.evaluation.differences import Differences, measure
+from imbpipe.evaluation.differences import Classes, Differences, measure
+from imbpipe.evaluation.metrics import LESS_IS_BETTER
 from imbpipe.evaluation.trial import Trial
 from imbpipe.evaluation.variance import of_images_and_seeds, of_splits
 from imbpipe.evaluation.verdict import detectable_effect, equivalence_p, two_sided_p, verdicts
@@ -44,24 +45,31 @@ class Effect:
     splits: int
     images: int
     confidence: float
+    metric: str
 
     @property
     def verdict(self) -> NDArray[np.str_]:
         """(...) "better", "worse", "equivalent" or "cannot tell", at 1 - confidence; see `verdicts`."""
-        return verdicts(self.estimate, self.p, self.equivalent_p, level=1 - self.confidence)
+        return self.answer(self.p)
+
+    def answer(self, p: ArrayLike) -> NDArray[np.str_]:
+        """(...) the verdict by p-values adjusted for many tests."""
+        gain = -self.estimate if self.metric in LESS_IS_BETTER else self.estimate
+        return verdicts(gain, p, self.equivalent_p, level=1 - self.confidence)
 
 
 def effect(
     trials: Sequence[Trial],
     metric: str,
-    classes: NDArray[np.bool_],
+    classes: Classes,
     *,
     margin: float | None = None,
     confidence: float = 0.95,
 ) -> Effect:
     """What ours change in a metric, averaged over each mask's classes.
 
-    trials: one a split. classes: (..., c) masks: (c,) for one mean, `np.eye(c, dtype=bool)` for every class.
+    trials: one a split. classes: (..., c) masks: (c,) for one mean, `np.eye(c, dtype=bool)` for every class;
+        or (..., c) float64, what each class counts in a contrast, which is NaN where one of them is left out.
     margin: a difference smaller than that counts as none; fixed before the scores are seen.
 
     With one split the answer is for training again on the same training part, with other seeds and test
@@ -84,7 +92,7 @@ def effect(
     p = two_sided_p(estimate, error, freedom)
     equivalent_p = equivalence_p(estimate, error, freedom, margin)
     same = np.all([split.same for split in measured.splits], axis=0)
-    alike = (measured.classes > 0) & ~(flat & measured.known & ~same).any(axis=1)
+    alike = (measured.classes > 0) & ~((flat != 0) & measured.known & ~same).any(axis=1)
     half, p, equivalent_p = (
         np.where(alike, sure, found)
         for sure, found in ((0, half), (1, p), (np.nan if margin is None else 0, equivalent_p))
@@ -105,6 +113,7 @@ def effect(
         splits=len(trials),
         images=len(np.unique(np.concatenate([trial.images for trial in trials]))),
         confidence=confidence,
+        metric=metric,
     )
 
 

@@ -13,7 +13,6 @@ from imbpipe.evaluation.effects import Effect, effect
 from imbpipe.evaluation.saved import SavedScores
 from imbpipe.evaluation.scored import Scored
 from imbpipe.evaluation.trial import Trial
-from imbpipe.evaluation.verdict import verdicts
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +51,10 @@ def against_the_first(saved: SavedScores, decided: Decided, metric: str) -> list
     found = []
     for place, (own, trial) in enumerate(zip(others, trials, strict=True)):
         one, classes = together[place], effect([trial], metric, each)
-        answer = str(verdicts(one.estimate, p[place], one.equivalent_p))
+        answer = str(one.answer(p[place]))
         now = decisions.part(first, every).confusion
         gain = decompose(decisions.part(own, every).confusion, scored.part(first, every), "f2", now=now)
         adjusted = benjamini_hochberg(classes.p)
-        answers = verdicts(classes.estimate, adjusted, classes.equivalent_p)
+        answers = classes.answer(adjusted)
         found.append(Rival(saved.runs[place + 1], one, answer, classes, adjusted, answers, gain))
     return found
