@@ -225,6 +225,23 @@ def test_changing_sides_changes_the_sign_and_the_word_and_the_order_of_images_an
     assert_allclose([again.estimate, again.error, again.p], [found.estimate, found.error, found.p])
 
 
+def test_a_lower_brier_score_is_better() -> None:
+    [trial] = World(images=300, gain=2.0).draw(np.random.default_rng(14))
+    found = effect([trial], "brier", np.ones(3, bool))
+    assert found.high < 0
+    assert found.verdict == "better"
+
+
+def test_a_contrast_is_the_difference_of_two_means_with_its_own_error_and_unknown_with_a_class() -> None:
+    trials = World(images=300, positives=(30, 30)).draw(np.random.default_rng(15))
+    alone = effect(trials, "ap", np.eye(2, dtype=bool))
+    contrast = effect(trials, "ap", np.array([1.0, -1.0]))
+    assert contrast.estimate == pytest.approx(alone.estimate[0] - alone.estimate[1])
+    assert contrast.error == pytest.approx(np.hypot(*alone.error), rel=0.3)
+    [rare] = World(images=300, positives=(30, 0)).draw(np.random.default_rng(15))
+    assert np.isnan(effect([rare], "ap", np.array([1.0, -1.0])).estimate)
+
+
 def test_differences_do_not_depend_on_how_many_classes_are_worked_on_at_a_time() -> None:
     trials = World(images=100, splits=2).draw(np.random.default_rng(12))
     whole = effect(trials, "ap", ALONE_AND_TOGETHER)
