@@ -82,7 +82,7 @@ def effective_number_weights(
 ) -> Plan:
     """Weigh a class by one over its effective number of images, (1 - beta^count) / (1 - beta).
 
-    cb_beta: the source's beta, from 0 (no weighting) to below 1 (inverse frequency).
+    cb_beta: the base of effective numbers, from 0 (no weighting) to below 1 (inverse frequency).
     per: `image` weighs all outputs of a class's images (the mean over an image's classes), `label` its own
         output on every image, `positive` its own output on its own images, by its positives' weight over
         its negatives'; `auto` is `image` on single-label data and `positive` on multi-label data.
