@@ -107,7 +107,7 @@ def test_ldam_drw_weighs_classes_in_the_last_fifth_of_training_only():
 
 
 def test_the_distribution_balanced_loss_is_the_formula_of_its_paper_on_one_image():
-    """Wu et al., equation 8 with the focal factor of their code, written out for the image of labels 1, 2."""
+    """Wu et al., with the focal factor of their code, written out for the image of labels 1, 2."""
     row, scale, kappa = 5, 2.0, 0.05
     z = logits(SEVERAL)
     counts, y = np.array([8, 3, 1]), np.array([1, 1, 0])

@@ -61,7 +61,7 @@ def class_balanced_focal(
         output on every image, `positive` its own output on its own images, by its positives' weight over
         its negatives'; `auto` is `image` on single-label data and `positive` on multi-label data.
 
-    Source: Cui et al. (2019), "Class-balanced loss based on effective number of samples", equation 13.
+    Source: Cui et al. (2019), "Class-balanced loss based on effective number of samples", section 4.
     """
     check_number("class-balanced-focal", "gamma", gamma, 0)
     check_cb_beta("class-balanced-focal", cb_beta)
@@ -114,7 +114,7 @@ def distribution_balanced(
     gamma: exponent of the focal factor, 0 or more; 0 for none.
 
     Source: Wu et al. (2020), "Distribution-balanced loss for multi-label classification in long-tailed
-    datasets", equations 5 and 8, and their code; the defaults are those for COCO-MLT.
+    datasets", and the offsets and focal factor of their code; the defaults are those for COCO-MLT.
     """
     strategy = "distribution-balanced"
     check_number(strategy, "negative_scale", negative_scale, 0.01)
