@@ -88,15 +88,16 @@ class StrategyCommand(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         from imbpipe.strategies.strategy import STRATEGIES, parameters_of
 
-        takers: dict[str, list[str]] = {}
+        meanings: dict[str, dict[str, list[str]]] = {}
         for strategy in STRATEGIES:
             for name in parameters_of(strategy):
-                takers.setdefault(name, []).append(strategy)
+                meaning = STRATEGIES.facts(strategy)[name].removesuffix(".")
+                meanings.setdefault(name, {}).setdefault(meaning, []).append(strategy)
         own = super().get_params(ctx)
         options = [
             click.Option([f"--{name.replace('_', '-')}", f"parameter_{name}"], metavar="VALUE",
-                         help=f"{', '.join(strategies)}: {STRATEGIES.facts(strategies[0])[name]}")
-            for name, strategies in takers.items()
+                         help=". ".join(f"{', '.join(takers)}: {text}" for text, takers in texts.items()))
+            for name, texts in meanings.items()
         ]  # fmt: skip
         return [*own[:-1], *options, own[-1]]
 
