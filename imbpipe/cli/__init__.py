@@ -13,6 +13,7 @@ COMMANDS = {
     "train": "Train heads over cached features and compare with the baseline.",
     "compare": "Run a whole experiment file: encode what is missing, train what is missing, tabulate.",
     "figures": "Draw the paper's figures from finished runs.",
+    "report": "Make one self-contained HTML page of a finished comparison.",
     "cache": "Look after the cached features.",
     "datasets": "List the data sets, where to get them and under what terms.",
     "encoders": "List the encoders.",
