@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": "Say what saved scores are worth, class by class, and what accuracy hides.",
     "claims": "Test the paper's eight claims by its text's protocol and by its code's, side by side.",
     "figures": "Draw the paper's figures from finished runs.",
+    "report": "Make one self-contained HTML page of a finished comparison.",
     "cache": "Look after the cached features.",
     "datasets": "List the data sets, where to get them and under what terms.",
     "encoders": "List the encoders.",
