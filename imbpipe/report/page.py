@@ -108,8 +108,8 @@ def _judged(study: Study) -> dict[str, Any]:
         extra.append(cells)
     note = (
         f"The last four columns are about {study.ranking.metric} on the low-frequency classes, with "
-        "intervals over test images, seeds and splits: p by Holm over the table; the least difference that would have "
-        "been found with a chance of 80 %; training rows an epoch against the baseline's."
+        "intervals over test images, seeds and splits: p by Holm over the table; the least difference "
+        "that would have been found with a chance of 80 %; training rows an epoch against the baseline's."
     )
     return {
         "extra_columns": ["verdict", "adjusted p", "least detectable", "rows"],
