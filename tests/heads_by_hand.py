@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 from torchvision.ops import sigmoid_focal_loss
 
+from imbpipe.heads.align import aligned
 from imbpipe.heads.draws import dropout_masks, epoch_rows, mask_keys
 from imbpipe.heads.losses import LOSSES
 from imbpipe.heads.run import Protocol, Run
-from imbpipe.heads.stack import aligned
 
 
 def asymmetric(z: Tensor, y: Tensor, gamma_pos: float, gamma_neg: float, clip: float) -> Tensor:

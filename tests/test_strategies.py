@@ -33,7 +33,8 @@ def training_set(labels, task, seed=0, *, duplicates=False):
         features = features[rng.integers(0, -(-len(labels) // 3), len(labels))]
     for array in (features, labels):
         array.flags.writeable = False
-    return TrainingSet(features, labels, tuple(f"class {i}" for i in range(labels.shape[1])), task)
+    names = tuple(f"class {i}" for i in range(labels.shape[1]))
+    return TrainingSet(features, labels, names, task, np.ones((len(names), 8), np.float32))
 
 
 def awkward_labels(n, task, rare, common, seed):
@@ -139,7 +140,7 @@ def test_every_strategy_trains_where_classes_have_1_2_and_more_examples(name, ta
     if plan is None:
         return
     run = Run(np.arange(n), np.arange(0), plan, seed=0)
-    protocol = Protocol(HeadConfig(hidden=4), epochs=EPOCHS, batch_size=16)
+    protocol = Protocol(HeadConfig(hidden=8), epochs=EPOCHS, batch_size=16)
     (bank,) = train_heads(data.features, data.labels, [run], protocol, device="cpu")
     assert all(np.isfinite(value).all() for value in bank.parameters.values())
     scores = bank.scores(data.features)

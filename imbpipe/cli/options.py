@@ -25,6 +25,9 @@ device = click.option(
     "--device", default="auto", show_default=True, metavar="auto|cpu|cuda",
     help="Where to compute; auto takes a GPU when there is one.",
 )  # fmt: skip
+cached = click.option(
+    "--cached", is_flag=True, help="Encode nothing: take features that are there; images need not be."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 split = click.option(
     "--split", type=click.Choice(["stratified", "random", "official"]),
@@ -34,6 +37,22 @@ split = click.option(
 metric = click.option(
     "--metric", default="ap", show_default=True, metavar="NAME", help="What to show (see `imbpipe metrics`)."
 )
+
+
+class Share(click.ParamType):
+    """A number from 0 to 1, also written in per cent."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value)
+        try:
+            number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number <= 1:
+            self.fail(f"{text!r} is no share of 0 to 1: give 0.01 or 1%.", param, ctx)
+        return number
 
 
 def label_reading(command: Command) -> Command:

@@ -48,17 +48,47 @@ class Phase:
 
 
 @dataclass(frozen=True, eq=False)
+class Start:
+    """A classifier that is known beforehand: its logits are scale * cosine(x, direction) + bias.
+
+    direction: (c, d), rows of length 1. bias: (c,).
+    length: of a typical x, by which a head that does not normalise its input divides the scale.
+    """
+
+    direction: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    scale: float
+    length: float
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a class's threshold is chosen from the validation scores.
+
+    rule: "f-beta" (value: beta), "fixed" (value: the threshold), or "paper" (the authors' search).
+    """
+
+    rule: Literal["f-beta", "fixed", "paper"]
+    value: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
 class Plan:
     """One way to train a head on n rows.
 
     phases: in order of `start`; the first starts at 0.
     synthetic: rows made by the method, or None.
-    posthoc: (name, parameters) of what happens to the trained head or its scores, in order.
+    start: what the head's parameters are before training; None: random.
+    posthoc: (name, parameters) of the steps that change the trained head, in order; the names are those
+        of the registry POSTHOC.
+    cut: how its scores become predictions; None: as for every other run.
     """
 
     phases: tuple[Phase, ...] = (Phase(),)
     synthetic: Synthetic | None = None
+    start: Start | None = None
     posthoc: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    cut: Cut | None = None
 
     def check(self, n: int, classes: int) -> None:
         """Refuse what cannot be trained on n rows of `classes` classes.
