@@ -4,10 +4,10 @@
 
 24,287 x 512 made features around Planet's own label combinations, 17 classes of up to 22,500 images; the
 single-label form gives every image its rarest label. Each line is a process of its own on all cores; memory
-is what its peak adds to the data (Linux). Peers do the same work: imbalanced-learn on the single-label form
-(of its random undersampling, the best that a criterion could be), scikit-learn's k-means on the largest
-class, apricot where it is installed (`pip install apricot-select`) on as many images of the largest class as
-its n x n matrix of 8-byte numbers leaves room for, ours beside it on the same.
+is what its peak adds to the data (Linux). Peers: imbalanced-learn on the single-label form (of SMOTE's rows,
+ours makes 32,768 at most and repeats them); apricot's facility location, where it is installed
+(`pip install apricot-select`), on the first 6,000 images of the largest class, because it holds an n x n
+matrix, ours ("cover") beside it on the same.
 """
 
 import argparse

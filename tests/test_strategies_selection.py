@@ -7,6 +7,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from embedded_sets import random_set, training_set
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -25,27 +26,8 @@ from imbpipe.strategies.selection.hardness import error_length, violation
 from imbpipe.strategies.selection.probe import probabilities
 from imbpipe.strategies.selection.subset import shares
 from imbpipe.strategies.strategy import STRATEGIES
-from imbpipe.types import TrainingSet
 
 SELECTING = [name for name in CRITERIA if name != "random"]
-
-
-def training_set(features, labels, task="single-label"):
-    features, labels = np.array(features, np.float32), np.array(labels, bool)
-    for array in (features, labels):
-        array.flags.writeable = False
-    return TrainingSet(features, labels, tuple(f"class {i}" for i in range(labels.shape[1])), task)
-
-
-def random_set(task, counts=(30, 9, 2, 1, 0), seed=0):
-    """Features around a centre a class, (d = 8). Multi-label: some images have a second label."""
-    rng = np.random.default_rng(seed)
-    classes = rng.permutation(np.repeat(np.arange(len(counts)), counts))
-    labels = np.eye(len(counts), dtype=bool)[classes]
-    if task == "multi-label":
-        labels[:, 0] |= rng.random(len(labels)) < 0.5
-    features = 2 * rng.normal(size=(len(counts), 8))[classes] + rng.normal(size=(len(classes), 8))
-    return training_set(features, labels, task)
 
 
 def one_class(features):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from embedded_sets import random_set, training_set
 from imblearn.over_sampling import SMOTE
 from scipy.optimize import lsq_linear
 from sklearn.kernel_ridge import KernelRidge
@@ -15,27 +16,8 @@ from imbpipe.strategies.strategy import STRATEGIES
 from imbpipe.strategies.synthesis import made as made_module
 from imbpipe.strategies.synthesis.distill import bounded_labels, kernel_of, normal_equations
 from imbpipe.strategies.synthesis.mlsmote import minority_labels
-from imbpipe.types import TrainingSet
 
 MAKING = ["smote", "mlsmote", "mixup", "balanced-mixup", "noise", "distill"]
-
-
-def training_set(features, labels, task="single-label"):
-    features, labels = np.array(features, np.float32), np.array(labels, bool)
-    for array in (features, labels):
-        array.flags.writeable = False
-    return TrainingSet(features, labels, tuple(f"class {i}" for i in range(labels.shape[1])), task)
-
-
-def random_set(task, counts=(30, 9, 2, 1, 0), seed=0):
-    """Features around a centre a class, (d = 8). Multi-label: some images have class 0 as a second label."""
-    rng = np.random.default_rng(seed)
-    classes = rng.permutation(np.repeat(np.arange(len(counts)), counts))
-    labels = np.eye(len(counts), dtype=bool)[classes]
-    if task == "multi-label":
-        labels[:, 0] |= rng.random(len(labels)) < 0.5
-    features = 2 * rng.normal(size=(len(counts), 8))[classes] + rng.normal(size=(len(classes), 8))
-    return training_set(features, labels, task)
 
 
 def planned(name, data, seed=0, **parameters):
