@@ -19,9 +19,10 @@ $(READY): requirements.txt pyproject.toml
 
 setup: $(READY) ## make the virtual environment, every package checked by its hash
 
-all: $(READY) ## encode, train and draw every figure of the paper into figures/
+all: $(READY) ## encode, train, draw every figure of the paper into figures/ and test its claims
 	$(BIN)/imbpipe compare experiments/paper.toml
 	$(BIN)/imbpipe figures experiments/paper.toml --out $(FIGURES)
+	$(BIN)/imbpipe claims --out $(FIGURES)
 
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal

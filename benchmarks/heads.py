@@ -127,7 +127,7 @@ def fastest(train: Callable[[], float]) -> float:
 
 def compare(rounds: int, grids: Sequence[int]) -> list[dict[str, float]]:
     x, y = material(ROWS)
-    one_round(x, y, grids[:1])  # warm up
+    one_round(*material(20 * BATCH), grids[:1])  # warm up
     found = []
     for number in range(rounds):
         found.append(one_round(x, y, grids))

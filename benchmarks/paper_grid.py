@@ -4,7 +4,8 @@ Planet's and ADE20K's own label files (in the folder $IMBPIPE_TEST_DATA), split 
 512 dimensions in place of each encoder's, the settings of experiments/paper.toml, 20 epochs of the paper's
 head. Every run is planned, trained, scored, measured and kept, by the code that `imbpipe compare` runs, a
 part at a time: what shares batches (the baseline and the factors), undersampling, oversampling. With fewer
-seeds than the paper's grid has here (10), each part's time is multiplied up.
+seeds than the paper's grid has here (10), each part's time is multiplied up. results/paper_grid.json keeps
+what earlier calls measured of other data sets and encoders.
 """
 
 import argparse

@@ -15,8 +15,10 @@ from imbpipe.experiments.results import ResultStore
 from imbpipe.experiments.setting import Setting
 from imbpipe.types import FeatureSet
 
-CLASSES = ("agriculture", "bare_ground", "partly_cloudy", "rare", "rarer", "rarest", "selective_logging")
-SHARES = (0.5, 0.3, 0.4, 0.06, 0.05, 0.04, 0.2)
+CLASSES = (
+    "agriculture", "bare_ground", "partly_cloudy", "rare", "rarer", "rarest", "road", "selective_logging", "water"
+)  # fmt: skip
+SHARES = (0.5, 0.3, 0.4, 0.06, 0.05, 0.04, 0.35, 0.2, 0.25)
 
 Signal = Callable[[Setting, str], float]
 """How far a setting's scores of a class's images lie above those of others, in standard deviations."""
@@ -49,7 +51,13 @@ def make_pool(settings: tuple[Setting, ...], splits: int = 2, seeds: int = 2, n:
     material = Material(features, data, source, ())
     return Pool(
         tuple(
-            Grid(material, make_split(data, split), settings, tuple(range(seeds))) for split in range(splits)
+            Grid(
+                material,
+                make_split(data, split),
+                settings,
+                tuple(range(split * seeds, (split + 1) * seeds)),
+            )
+            for split in range(splits)
         )
     )
 

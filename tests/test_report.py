@@ -12,6 +12,7 @@ from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.splits import make_split
 from imbpipe.experiments.grid import Grid
 from imbpipe.experiments.material import Material
+from imbpipe.experiments.pool import Pool
 from imbpipe.experiments.results import ResultStore
 from imbpipe.experiments.setting import BASELINE, Setting
 from imbpipe.heads.run import HeadConfig, Protocol
@@ -48,9 +49,9 @@ def study(tmp_path_factory):
         Grid(Material(features, dataset, source, ()), make_split(dataset, s), settings, (0, 1), protocol)
         for s in (0, 1)
     ]
-    for grid in grids:
-        grid.train(store)
-    return Study.of(grids, store)
+    pool = Pool(tuple(grids))
+    pool.train(store)
+    return Study.of(pool, store, metric="ap", margin=0.02)
 
 
 @pytest.fixture(scope="module")

@@ -255,9 +255,11 @@ def test_text_features_that_are_not_finite_are_not_stored(store, reader):
         store.write_text("photos", reader.name, spec_of(reader), text)
 
 
-def test_a_caption_without_a_place_for_the_class_is_refused(store, photos, reader):
+def test_captions_that_cannot_be_used_are_refused_before_anything_is_encoded(store, photos, reader):
     with pytest.raises(UsageError, match=r"'a photo' names no class. Put \{\} where"):
         fill(store, photos, reader, templates=("a photo",))
+    with pytest.raises(UsageError, match="captions for 'mean-colour', which reads none"):
+        fill(store, photos, load_encoder("mean-colour"), templates=("a photo of {}",))
 
 
 def test_the_command_takes_captions(tmp_path, photos, models):

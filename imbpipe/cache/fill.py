@@ -8,9 +8,10 @@ from imbpipe.cache.inventory import stored_inventory
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.spec import Spec
 from imbpipe.datasets.dataset import Dataset
+from imbpipe.datasets.prompts import check_templates
 from imbpipe.encoders.encoder import Encoder
 from imbpipe.encoders.text import TextEncoder
-from imbpipe.errors import DatasetError
+from imbpipe.errors import DatasetError, UsageError
 from imbpipe.types import Progress
 
 if TYPE_CHECKING:
@@ -39,11 +40,16 @@ def fill(
 
     What was committed stays when this is stopped or fails; the next call goes on from there.
     Raises StoreError: another process writes, the disk is full. DatasetError: more than `max_bad` (a
-    share, 0 to 1) of the images cannot be read.
+    share, 0 to 1) of the images cannot be read. UsageError: captions that cannot be used.
     """
     from imbpipe.extract.loop import extract
     from imbpipe.extract.spec import spec_of
 
+    check_templates(templates)
+    if templates and not isinstance(encoder, TextEncoder):
+        raise UsageError(
+            f"captions for {encoder.name!r}, which reads none", "Leave out --template, or name a CLIP encoder"
+        )
     spec = spec_of(encoder, dtype=dtype)
     with store.writer(dataset, encoder.name, spec, batch_size=batch_size, rehash=rehash) as sink:
         summary = extract(

@@ -9,7 +9,7 @@ from imbpipe.cache.text import TextFeatures
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.prompts import captions, templates_of
 from imbpipe.encoders.text import TextEncoder
-from imbpipe.errors import StoreError, UsageError
+from imbpipe.errors import StoreError
 
 if TYPE_CHECKING:
     from imbpipe.cache.store import FeatureStore
@@ -27,11 +27,8 @@ def fill_text(
 
     name: the encoder's. templates: captions with {} in the place of the class; none: those that are stored
     already, else those that suit the data set.
-    Raises UsageError: a caption without a place for the class; WeightsError: the weights hold no text tower.
+    Raises WeightsError: the weights hold no text tower.
     """
-    for template in templates:
-        if "{}" not in template:
-            raise UsageError(f"the caption {template!r} names no class", "Put {} where the class goes")
     stored = None
     with suppress(StoreError):  # damaged, and written anew
         stored = store.text(dataset.name, name, spec)

@@ -11,7 +11,7 @@ from imbpipe.errors import EXIT_INTERRUPTED, ImbpipeError
 COMMANDS = {
     "extract": "Encode every image once with a frozen encoder into one HDF5 file.",
     "train": "Train heads over cached features and compare with the baseline.",
-    "compare": "Run a whole experiment file: encode what is missing, train what is missing, tabulate.",
+    "compare": "Run a whole experiment file: encode what is missing, train what is missing, rank.",
     "evaluate": "Say what saved scores are worth, class by class, and what accuracy hides.",
     "claims": "Test the paper's eight claims by its text's protocol and by its code's, side by side.",
     "figures": "Draw the paper's figures from finished runs.",

@@ -33,9 +33,8 @@ def report(experiment: Path, out: Path, root: Path | None, cache: Path) -> None:
     from imbpipe.report.page import report_page
     from imbpipe.report.write import write_page
 
-    studies = studies_of(read_experiment(experiment), cache, root, say=say)
+    studies, claims = studies_of(read_experiment(experiment), cache, root, say=say)
     command = shlex.join(["imbpipe", *sys.argv[1:]])
-    write_page(
-        out, report_page(studies, title="Which way of handling class imbalance helps?", command=command)
-    )
+    title = "Which way of handling class imbalance helps?"
+    write_page(out, report_page(studies, title=title, command=command, claims=claims))
     click.echo(f"{out}  ({out.stat().st_size / 1e6:.1f} MB)")

@@ -29,9 +29,8 @@ class Entry:
 class Experiment:
     """title: what the experiment is called. datasets, encoders: each a name or a list of alternatives.
 
-    seeds: of each split, how many, from 0.
-
-    split: see `make_split`. split_seed: of the first split. splits: how many, with one seed after another.
+    splits, split_seed: how many, and the seed of the first; the next ones follow. split: see `make_split`.
+    seeds: how many on each split; counted on from 0, so that no two splits share one.
     beta, thresholds, percentile: see `Grid`. metric: what tables show unless another is asked for.
     margin: the difference in a mean over classes that does not matter; see `rank`.
     choose: of several settings of a strategy, rank only the best on validation images.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """grids: the same settings and seeds on one split after another; at least one."""
+    """grids: the same settings on one split after another, each with seeds of its own; at least one."""
 
     grids: tuple[Grid, ...]
 
@@ -64,7 +64,7 @@ def pool_of(
                 material,
                 make_split(material.dataset, here.split_seed + number, kind=here.split),
                 tuple(dict.fromkeys([*here.settings(dataset.name), *also])),
-                tuple(range(here.seeds)),
+                tuple(range(number * here.seeds, (number + 1) * here.seeds)),
                 here.protocol,
                 here.beta,
                 here.thresholds,

@@ -44,7 +44,7 @@ def draw_claims(placed: Sequence[Placed], words: Sequence[Overall], folder: Path
     for claim in claims:
         own = [each for each in placed if each.claim is claim]
         if any(each.answer for each in own):
-            files += save(tests_of(claim, own, words), folder, f"claims-{claim.id}")[:1]
+            files += save(details(claim, own, words), folder, f"claims-{claim.id}")[:1]
     return files
 
 
@@ -54,10 +54,10 @@ def overview(placed: Sequence[Placed], words: Sequence[Overall]) -> "Figure":
         return _overview(placed, words)
 
 
-def tests_of(claim: Claim, placed: Sequence[Placed], words: Sequence[Overall]) -> "Figure":
+def details(claim: Claim, placed: Sequence[Placed], words: Sequence[Overall]) -> "Figure":
     """A panel a place, a row a test; where there are many, a row a class with its largest effect."""
     with style():
-        return _tests_of(claim, placed, words)
+        return _details(claim, placed, words)
 
 
 def _overview(placed: Sequence[Placed], words: Sequence[Overall]) -> "Figure":
@@ -89,7 +89,7 @@ def _overview(placed: Sequence[Placed], words: Sequence[Overall]) -> "Figure":
     return result
 
 
-def _tests_of(claim: Claim, placed: Sequence[Placed], words: Sequence[Overall]) -> "Figure":
+def _details(claim: Claim, placed: Sequence[Placed], words: Sequence[Overall]) -> "Figure":
     protocols = _protocols(placed)
     panels = [(place, _tests(place, placed)) for place in _places(placed)]
     panels = [(place, rows) for place, rows in panels if rows]

@@ -1,6 +1,5 @@
 """What the page shows of one data set by one encoder."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,8 +10,11 @@ from numpy.typing import NDArray
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.errors import ResultsError
 from imbpipe.experiments.grid import Grid
+from imbpipe.experiments.pool import Pool
+from imbpipe.experiments.ranking import Ranking, rank
 from imbpipe.experiments.results import ResultStore
 from imbpipe.experiments.setting import BASELINE, Setting
+from imbpipe.experiments.trials import Trials
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,21 +24,25 @@ SHOWN_METRICS = ("ap", "auroc", "recall", "precision", "f1", "f2", "balanced_acc
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """A finished grid: one data set, one encoder, a grid a split, the same settings in each.
+    """Finished grids: one data set, one encoder, a grid a split, the same settings in each.
 
-    results: a row a (run, class), of all splits.
+    results: a row a (run, class), of all splits. ranking: every setting against the baseline.
     """
 
-    grids: tuple[Grid, ...]
+    pool: Pool
     results: "pd.DataFrame"
     store: ResultStore
+    ranking: Ranking
 
     @classmethod
-    def of(cls, grids: Sequence[Grid], store: ResultStore) -> "Study":
-        """Raises ResultsError: a run is not finished."""
-        import pandas as pd
+    def of(cls, pool: Pool, store: ResultStore, *, metric: str, margin: float) -> "Study":
+        """metric, margin: see `rank`. Raises ResultsError: a run is not finished."""
+        ranking = rank(Trials(pool, store), metric, margin=margin, choose=False)
+        return cls(pool, pool.results(store), store, ranking)
 
-        return cls(tuple(grids), pd.concat([grid.results(store) for grid in grids]), store)
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        return self.pool.grids
 
     @property
     def dataset(self) -> Dataset:
