@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 FIGURES ?= figures
 
 .DEFAULT_GOAL := help
-.PHONY: help all test check bench lock clean setup
+.PHONY: help all test check bench docs lock clean setup
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -34,6 +34,10 @@ check: $(READY) ## lint, format and types
 
 bench: $(READY) ## measure every claim of speed beside its peers
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+docs: $(READY) ## write the table of strategies into docs/strategies.md
+	sed -i '/^<!-- strategies/,/^<!-- .strategies/{//!d}' docs/strategies.md
+	$(BIN)/imbpipe strategies --markdown | sed -i '/^<!-- strategies/r /dev/stdin' docs/strategies.md
 
 lock: $(READY) ## pin every package and its hash anew (needs uv)
 	uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \

@@ -3,8 +3,9 @@
     python benchmarks/calibration.py [--times 1000] [--metric ap] [--worlds 'noisy seed']
 
 Two equally good settings are scored again and again in worlds that differ in which noise is large; classes
-have about 20, 60 and 200 positives among 800 test images, and the mean over the three is judged. Printed is
-the share of 95 % intervals that hold 0, so 100 less the share of false positives, with its standard error:
+have about 20, 60 and 200 positives among 800 test images (trained heads: 20, 40 and 80 among 400), and the
+mean over the three is judged. Printed is the share of 95 % intervals that hold 0, so 100 less the share of
+false positives, with its standard error:
 
   ours         `effect`
   bootstrap    splits, seeds and images drawn anew, percentiles
@@ -27,9 +28,9 @@ from imbpipe.evaluation.effects import effect
 from imbpipe.evaluation.trial import Trial
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from simulated import World
+from simulated import Trained, World
 
-WORLDS = {
+WORLDS: dict[str, World | Trained] = {
     "1 split, 5 seeds": World(),
     "1 split, 10 seeds": World(seeds=10),
     "1 split, 5 noisy seeds": World(seed=1.0),
@@ -41,6 +42,8 @@ WORLDS = {
     "5 splits, 1 seed": World(splits=5, population=4000, split=0.5, seeds=1),
     "3 splits, 5 seeds": World(splits=3, population=4000, split=0.5),
     "2 splits, 5 seeds": World(splits=2, population=4000, split=0.5),
+    "trained heads, 5 splits, 3 seeds": Trained(splits=5),
+    "trained heads, 3 splits, 3 seeds": Trained(splits=3),
 }
 TOGETHER = np.ones(3, bool)
 

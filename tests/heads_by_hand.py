@@ -25,7 +25,7 @@ def asymmetric(z: Tensor, y: Tensor, gamma_pos: float, gamma_neg: float, clip: f
 
 
 def negative_tolerant(z: Tensor, y: Tensor, scale: float, gamma: float) -> Tensor:
-    """Wu et al. (2020), equation 6, with a focal factor on either side."""
+    """Wu et al. (2020), negative-tolerant regularisation, with a focal factor on either side."""
     focal = partial(sigmoid_focal_loss, alpha=-1, gamma=gamma)
     negative = focal(scale * z, torch.zeros_like(z)) / scale
     return y * focal(z, torch.ones_like(z)) + (1 - y) * negative

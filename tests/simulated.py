@@ -62,3 +62,51 @@ class World:
             )
             trials.append(Trial(ours, theirs, rows, self.train_images))
         return trials
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Ridge heads trained on overlapping 60-20-20 splits of one data set, drawn anew each time.
+
+    The two settings see other features of the same images, equally good ones. positives: expected a class
+    among all images. A seed leaves out a tenth of the training images.
+    """
+
+    positives: tuple[int, ...] = (100, 200, 400)
+    images: int = 2000
+    features: int = 20
+    seeds: int = 3
+    splits: int = 3
+
+    def draw(self, rng: np.random.Generator) -> list[Trial]:
+        """A trial a split."""
+        labels = rng.random((self.images, len(self.positives))) < np.array(self.positives) / self.images
+        sides = [self._see(labels, rng) for _ in range(2)]
+        trials = []
+        for _ in range(self.splits):
+            order = rng.permutation(self.images)
+            train, test = order[: self.images * 3 // 5], np.sort(order[self.images * 4 // 5 :])
+            banks = [self._heads(side, labels, train, rng)[:, test] for side in sides]
+            thresholds = np.full((self.seeds, len(self.positives)), 0.6)
+            ours, theirs = (Scored(bank, labels[test], thresholds) for bank in banks)
+            trials.append(Trial(ours, theirs, test, len(train)))
+        return trials
+
+    def _see(self, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(images, features + 1) with a constant."""
+        directions = rng.normal(size=(labels.shape[1], self.features))
+        directions *= 1.2 / np.linalg.norm(directions, axis=1, keepdims=True)
+        seen = rng.normal(size=(self.images, self.features)) + labels @ directions
+        return np.column_stack([seen, np.ones(self.images)])
+
+    def _heads(
+        self, seen: np.ndarray, labels: np.ndarray, train: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """(seeds, images, classes) scores."""
+        scores = []
+        for _ in range(self.seeds):
+            kept = rng.choice(train, len(train) * 9 // 10, replace=False)
+            x = seen[kept]
+            weights = np.linalg.solve(x.T @ x + 5 * np.eye(x.shape[1]), x.T @ labels[kept])
+            scores.append(expit(4 * seen @ weights))
+        return np.stack(scores)

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from sklearn.metrics import average_precision_score, fbeta_score, recall_score
 
 from imbpipe.cli import main
-from imbpipe.evaluation.ap_interval import ap_interval, mean_ap_interval
+from imbpipe.evaluation.ap_interval import ap_intervals
 from imbpipe.evaluation.crossfit import crossfitted
 from imbpipe.evaluation.metrics import METRICS, Scored
 from imbpipe.evaluation.thresholds import best_thresholds
@@ -109,7 +109,7 @@ def test_what_the_plotted_values_hide_is_said(test_data: Path) -> None:
     }
     assert lines["street"][2:4] == ["0.722", "0.973"]
     assert "Plotted highest: home_office" in result.stdout
-    assert "with one run each seed noise is not covered" in result.stdout
+    assert "for these heads; seed noise is not covered" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
@@ -203,10 +203,25 @@ def test_the_first_run_is_what_others_are_compared_with(saved: Path, arrays, tmp
     assert "better" in run(tmp_path / "better.npz").stdout
 
 
+def test_a_run_beside_itself_and_classes_of_one_image_give_no_number_that_is_not_known(
+    arrays: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "same.npz", **arrays | {"scores_two": arrays["scores_one"]})
+    [rival] = document(tmp_path / "same.npz")["against_the_first"]
+    assert (rival["estimate"], rival["p"], rival["detectable"]) == (0, 1, None)
+    assert "chance of 80 %" not in run(tmp_path / "same.npz").stdout
+    arrays["labels"][:] = 0
+    arrays["labels"][[3, 4, 5], [0, 1, 2]] = 1
+    np.savez(tmp_path / "ones.npz", **arrays)
+    shown = run(tmp_path / "ones.npz").stdout
+    assert "nan" not in shown
+    assert "not in the mean: cat, dog, newt" in shown
+
+
 def test_a_class_without_positives_is_named_and_left_blank(arrays, tmp_path: Path) -> None:
     arrays["labels"][:, 2] = 0
     np.savez(tmp_path / "none.npz", **arrays)
-    assert "without an interval: newt" in run(tmp_path / "none.npz").stdout
+    assert "not in the mean: newt" in run(tmp_path / "none.npz").stdout
     assert document(tmp_path / "none.npz")["runs"][0]["classes"][2]["ap"] is None
 
 
@@ -224,7 +239,7 @@ def share_of_intervals_that_hold(positives: int, step: float) -> float:
 
     true = METRICS["ap"](draw(200_000, positives / 800, 1)).item()
     scored = draw(800, positives / 800, 400)
-    low, high = ap_interval(scored)
+    low, high = ap_intervals(scored).classes
     known = ~np.isnan(low)
     return float(((low <= true) & (true <= high))[known].mean())
 
@@ -239,10 +254,19 @@ def test_intervals_of_average_precision_hold_the_truth_also_of_few_and_of_perfec
 def test_a_perfect_order_of_ten_positives_is_not_certain_to_stay_perfect() -> None:
     labels = np.arange(100)[:, None] < 10
     scored = Scored(np.where(labels, 0.9, 0.1)[None], labels, np.full((1, 1), 0.5))
-    low, high = ap_interval(scored)
+    found = ap_intervals(scored)
+    low, high = found.classes
     assert low == pytest.approx(0.722, abs=0.001)  # Wilson's for 10 of 10
     assert high == 1
-    assert mean_ap_interval(scored)[0] == low
+    assert found.mean[0] == low
+
+
+def test_the_interval_of_the_mean_is_narrower_than_those_of_its_classes_and_holds_it(saved: Path) -> None:
+    for one in document(saved)["runs"]:
+        low, high = one["mean_ap_interval"]
+        values = [found["ap"] for found in one["classes"]]
+        assert low < np.mean(values) < high
+        assert high - low < np.mean([np.ptp(found["ap_interval"]) for found in one["classes"]])
 
 
 BAD: dict[str, tuple[str, np.ndarray, str]] = {

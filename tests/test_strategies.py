@@ -140,7 +140,7 @@ def test_every_strategy_trains_where_classes_have_1_2_and_more_examples(name, ta
     if plan is None:
         return
     run = Run(np.arange(n), np.arange(0), plan, seed=0)
-    protocol = Protocol(HeadConfig(hidden=4), epochs=EPOCHS, batch_size=16)
+    protocol = Protocol(HeadConfig(hidden=8), epochs=EPOCHS, batch_size=16)
     (bank,) = train_heads(data.features, data.labels, [run], protocol, device="cpu")
     assert all(np.isfinite(value).all() for value in bank.parameters.values())
     scores = bank.scores(data.features)

@@ -131,10 +131,12 @@ def _rival(saved: "SavedScores", rival: "Rival") -> dict[str, Any]:
     parts = ("total", "threshold", "ranking")
     return {
         "run": rival.run,
+        "verdict": rival.answer,
         **_effect(rival.together, ()),
         "classes": [
             {
                 "class": name,
+                "verdict": str(rival.answers[column]),
                 **_effect(rival.classes, column),
                 "adjusted_p": float(rival.adjusted[column]),
                 "f2": {part: float(getattr(rival.f2, part)[0, column]) for part in parts},
@@ -144,7 +146,6 @@ def _rival(saved: "SavedScores", rival: "Rival") -> dict[str, Any]:
     }
 
 
-def _effect(effect: "Effect", place: Any) -> dict[str, Any]:
+def _effect(effect: "Effect", place: Any) -> dict[str, float]:
     fields = ("estimate", "low", "high", "p", "detectable")
-    numbers = {name: float(getattr(effect, name)[place]) for name in fields}
-    return {**numbers, "verdict": str(effect.verdict[place])}
+    return {name: float(getattr(effect, name)[place]) for name in fields}

@@ -22,7 +22,7 @@ def print_run(saved: "SavedScores", found: "Audit", run: int) -> None:
     print_table(*_honest(saved, found, run))
     few = [name for name, count in zip(saved.class_names, found.positives, strict=True) if count < 2]
     if few:
-        click.echo(f"Fewer than two positive images, so without an interval: {', '.join(few)}")
+        click.echo(f"Fewer than two images, so no interval, and not in the mean: {', '.join(few)}")
     click.echo(
         '\nThe paper\'s "accuracy" is the share of images predicted negative, at thresholds\n'
         'searched for on the scored images. Always answering "no" would be plotted at 1:'
@@ -74,9 +74,9 @@ def _honest(saved: "SavedScores", found: "Audit", run: int) -> tuple[list[str], 
         ]
         for column in _by_frequency(found)
     ]
-    every = {"all": found.positives > 0}
+    told = {"told": found.positives > 1}
     metrics = ("ap", "precision", "recall")
-    means = [float(group_means(found.values[name], every)["all"].mean[run]) for name in metrics]
+    means = [float(group_means(found.values[name], told)["told"].mean[run]) for name in metrics]
     ap, precision, recall = map(_number, means)
     return columns, [*rows, ["mean", "", ap, _span(found.mean_ap, run), precision, "", recall, ""]]
 
@@ -103,19 +103,24 @@ def print_rivals(saved: "SavedScores", rivals: "list[Rival]", metric: str) -> No
     first, classes = _short(saved.runs[0], 12), rivals[0].together.classes
     click.echo(
         f"\nChange in {metric} against {first!r}, mean over {classes} classes.\n"
-        "Intervals are over other images; with one run each seed noise is not covered:"
+        "Intervals are over other images, for these heads; seed noise is not covered.\n"
+        f"Answers are of {len(rivals)} comparisons at once (Holm):"
     )
     rows = []
     for rival in rivals:
         one = rival.together
         interval = "" if np.isnan(one.low) else f"[{one.low:+.3f}, {one.high:+.3f}]"
-        gains = [np.nanmean(part) for part in (rival.f2.total, rival.f2.threshold, rival.f2.ranking)]
-        changes = [f"{change:+.3f}" for change in (float(one.estimate), *gains)]
-        rows.append([_short(rival.run, 12), changes[0], interval, str(one.verdict), *changes[1:]])
-    print_table(["run", "change", "95 % interval", "answer", "F2", "threshold", "ranking"], rows)
-    least = max(float(np.nan_to_num(rival.together.detectable)) for rival in rivals)
+        gains = [float(np.nanmean(part)) for part in (rival.f2.total, rival.f2.threshold, rival.f2.ranking)]
+        changes = ["" if np.isnan(change) else f"{change:+.3f}" for change in (float(one.estimate), *gains)]
+        rows.append([_short(rival.run, 12), changes[0], interval, rival.answer, *changes[1:]])
+    print_table(["run", "change", "95 % interval", "this head", "F2", "threshold", "ranking"], rows)
     click.echo(
         "F2 changes by thresholds (the first run with as many predictions, in its own\n"
-        "order of images) and by a better order (ranking).\n"
-        f"Found with a chance of 80 %: a true change in {metric} of {least:.3f} or more"
+        "order of images) and by a better order (ranking)."
     )
+    least = [float(rival.together.detectable) for rival in rivals]
+    if not np.isnan(least).all():
+        click.echo(
+            f"Found with a chance of 80 %: a true change in {metric} of {np.nanmax(least):.3f} or more, "
+            "tested alone"
+        )

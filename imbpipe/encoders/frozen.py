@@ -3,9 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from imbpipe.encoders.architecture import Architecture
 from imbpipe.encoders.encoder import Weights
-from imbpipe.encoders.weights import with_weights
 from imbpipe.errors import UsageError
 from imbpipe.types import Features
 
@@ -65,19 +63,6 @@ def _freeze(network: "torch.nn.Module", device: str) -> "torch.nn.Module":
 
     frozen = network.float().eval().requires_grad_(False).to(device)
     return frozen.to(memory_format=torch.channels_last) if device == "cpu" else frozen
-
-
-def assemble(name: str, architecture: Architecture, weights: str, device: str, seed: int) -> FrozenEncoder:
-    """Build an architecture with its weights (see `load_encoder` for the arguments)."""
-    network, found = with_weights(architecture, weights, seed)
-    return FrozenEncoder(
-        name,
-        network,
-        architecture.transform,
-        weights=found,
-        identity=architecture.identity,
-        device=device,
-    )
 
 
 def resolve_device(device: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbpipe.errors import ResultsError
-from imbpipe.evaluation.ap_interval import ap_interval, mean_ap_interval
+from imbpipe.evaluation.ap_interval import ap_intervals
 from imbpipe.evaluation.counts import COUNTED
 from imbpipe.evaluation.crossfit import PARTS, crossfitted
 from imbpipe.evaluation.curve import PerClass
@@ -80,16 +80,16 @@ def audit(saved: SavedScores, decided: Decided) -> Audit:
     scored = Scored(saved.scores, saved.labels, decided.thresholds)
     decisions = decided.scored(saved)
     values = evaluate(scored, [name for name in METRICS if name not in COUNTED])
-    counts = decisions.confusion
+    counts, intervals = decisions.confusion, ap_intervals(scored)
     searched = paper_thresholds(saved.labels, saved.scores)
     paper = evaluate(Scored(saved.scores, saved.labels, searched), COUNTED)
     return Audit(
         saved.labels.sum(axis=0),
         {name: (values | evaluate(decisions, COUNTED))[name] for name in METRICS},
-        ap_interval(scored),
+        intervals.classes,
         wilson_interval(counts.tp, counts.tp + counts.fp),
         wilson_interval(counts.tp, decisions.positives),
-        mean_ap_interval(scored),
+        intervals.mean,
         paper,
         searched,
     )

@@ -8,14 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbpipe.errors import ResultsError, UsageError
+from imbpipe.evaluation.counts import COUNTED
 from imbpipe.evaluation.left_out import pulls
 from imbpipe.evaluation.metrics import METRICS
+from imbpipe.evaluation.scored import Scored
 from imbpipe.evaluation.trial import Trial
 
 Values = NDArray[np.float64]
 
 Classes = NDArray[Any]
 """(..., c) bool: which classes a mean is over; or float64: what each counts in a contrast."""
+
+BLOCK = 2**21
+"""Scores of a setting that are worked on at a time, to bound the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,23 +29,24 @@ class Differences:
 
     values: (r, g). pulls: (r, n, g); squared and added over the images they make a variance.
     images: (n,) row numbers. overlap: test by training images, 0 where splits share none.
+    same: (c,) classes in which the two differ on no image that there could be.
     """
 
     values: Values
     pulls: Values
     images: NDArray[np.int64]
     overlap: float
+    same: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """splits: one a trial. classes: (g,) how many went into each mean. known, same: (c,) classes that have a
-    value and a variance in every trial, and those that both settings score alike."""
+    """splits: one a trial. classes: (g,) how many went into each mean. known: (c,) classes with two positives
+    and two negatives in every trial."""
 
     splits: list[Differences]
     classes: NDArray[np.int64]
     known: NDArray[np.bool_]
-    same: NDArray[np.bool_]
 
 
 def measure(trials: Sequence[Trial], metric: str, masks: Classes) -> Measured:
@@ -50,21 +56,11 @@ def measure(trials: Sequence[Trial], metric: str, masks: Classes) -> Measured:
     UsageError: a mask that does not fit; a metric that is not known by image.
     """
     _check(trials, masks)
-    found = [_by_class(trial, metric) for trial in trials]
-    known = ~np.isnan(np.concatenate([values for values, _ in found])).any(axis=0)
-    known &= ~np.any([np.isnan(pull).any(axis=(0, 1)) for _, pull in found], axis=0)
+    _ = METRICS[metric]
+    known = np.all([_told_apart(trial) for trial in trials], axis=0)
     count, weights = _weights(masks, known)
-    splits = [
-        Differences(
-            np.where(known, values, 0) @ weights,
-            np.where(known, pull, 0) @ weights,
-            trial.images,
-            len(trial.images) / trial.train_images if trial.train_images else 0.0,
-        )
-        for (values, pull), trial in zip(found, trials, strict=True)
-    ]
-    same = np.all([_alike(trial) for trial in trials], axis=0)
-    return Measured(splits, count, known, same)
+    splits = [_differences(trial, metric, weights, np.flatnonzero(known)) for trial in trials]
+    return Measured(splits, count, known)
 
 
 def _weights(masks: Classes, known: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Values]:
@@ -92,12 +88,34 @@ def _check(trials: Sequence[Trial], masks: Classes) -> None:
         raise ResultsError("splits test the same images", "Give every trial its number of train_images")
 
 
-def _alike(trial: Trial) -> NDArray[np.bool_]:
-    """(c,) classes that both settings score and cut alike."""
-    scores = (trial.ours.scores == trial.theirs.scores).all(axis=(0, 1))
-    return scores & (trial.ours.thresholds == trial.theirs.thresholds).all(axis=0)
+def _told_apart(trial: Trial) -> NDArray[np.bool_]:
+    """(c,) classes that keep a positive and a negative without any one image."""
+    return np.minimum(trial.ours.positives[0], trial.ours.negatives[0]) >= 2
 
 
-def _by_class(trial: Trial, metric: str) -> tuple[Values, Values]:
-    values = METRICS[metric](trial.ours) - METRICS[metric](trial.theirs)
-    return values, pulls(trial.ours, metric) - pulls(trial.theirs, metric)
+def _differences(trial: Trial, metric: str, weights: Values, known: NDArray[np.int64]) -> Differences:
+    runs, images = trial.ours.scores.shape[:2]
+    values, pull = np.zeros((runs, weights.shape[1])), np.zeros((runs, images, weights.shape[1]))
+    same = np.zeros(len(weights), np.bool_)
+    step = max(1, BLOCK // (runs * images))
+    for first in range(0, len(known), step):
+        columns = known[first : first + step]
+        ours, theirs = trial.ours.classes(columns), trial.theirs.classes(columns)
+        value = METRICS[metric](ours) - METRICS[metric](theirs)
+        equal = columns[(value == 0).all(axis=0)]
+        same[equal] = (
+            _same(trial.ours.classes(equal), trial.theirs.classes(equal), metric) if equal.size else []
+        )
+        values += value @ weights[columns]
+        pull += (pulls(ours, metric) - pulls(theirs, metric)) @ weights[columns]
+    overlap = images / trial.train_images if trial.train_images else 0.0
+    return Differences(values, pull, trial.images, overlap, same)
+
+
+def _same(ours: Scored, theirs: Scored, metric: str) -> NDArray[np.bool_]:
+    """(c,) classes scored alike, as far as the metric looks: in order, or in value and threshold."""
+    if metric in ("ap", "auroc"):
+        orders = [np.argsort(side.scores, axis=1, kind="stable") for side in (ours, theirs)]
+        return np.all(orders[0] == orders[1], axis=(0, 1))
+    same = np.all(ours.scores == theirs.scores, axis=(0, 1))
+    return same & np.all(ours.thresholds == theirs.thresholds, axis=0) if metric in COUNTED else same

@@ -30,7 +30,7 @@ def values_left_out(scored: Scored, metric: str) -> PerImage:
 
     Source: Quenouille (1956) and Tukey (1958), the jackknife.
     """
-    METRICS[metric]
+    _ = METRICS[metric]
     if metric in COUNTED:
         parts = _counted(scored, metric)
     elif metric in _ORDERED:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imbpipe.evaluation.adjust import benjamini_hochberg
+from imbpipe.evaluation.adjust import benjamini_hochberg, holm
 from imbpipe.evaluation.audit import Decided
 from imbpipe.evaluation.counts import COUNTED
 from imbpipe.evaluation.decompose import Gain, decompose
@@ -19,14 +19,17 @@ from imbpipe.evaluation.trial import Trial
 class Rival:
     """One run against the first.
 
-    together: the mean over classes. classes: (c,) each alone. adjusted: (c,) their p-values by
-    Benjamini-Hochberg over the classes. f2: where the difference in F2 comes from, (1, c).
+    together: the mean over classes. answer: its verdict, by Holm over all runs. classes: (c,) each alone.
+    adjusted, answers: (c,) their p-values by Benjamini-Hochberg over the classes, and what follows from them.
+    f2: where the difference in F2 comes from, (1, c).
     """
 
     run: str
     together: Effect
+    answer: str
     classes: Effect
     adjusted: NDArray[np.float64]
+    answers: NDArray[np.str_]
     f2: Gain
 
 
@@ -35,23 +38,23 @@ def against_the_first(saved: SavedScores, decided: Decided, metric: str) -> list
 
     Raises UsageError: a metric that is not known by image.
     """
-    return [_rival(saved, decided, metric, number) for number in range(1, len(saved.runs))]
-
-
-def _rival(saved: SavedScores, decided: Decided, metric: str, number: int) -> Rival:
-    every = slice(None)
-    own, first = slice(number, number + 1), slice(0, 1)
-    decisions = decided.scored(saved)
     scored = Scored(saved.scores, saved.labels, decided.thresholds)
+    decisions = decided.scored(saved)
     compared = decisions if metric in COUNTED else scored
-    trial = Trial(compared.part(own, every), compared.part(first, every), np.arange(len(saved.labels)))
-    masks = np.eye(len(saved.class_names), dtype=bool)
-    classes = effect([trial], metric, masks)
-    gain = decompose(
-        decisions.part(own, every).confusion,
-        scored.part(first, every),
-        "f2",
-        now=decisions.part(first, every).confusion,
-    )
-    together = effect([trial], metric, np.ones(len(masks), dtype=bool))
-    return Rival(saved.runs[number], together, classes, benjamini_hochberg(classes.p), gain)
+    images = np.arange(len(saved.labels))
+    every, first = slice(None), slice(0, 1)
+    each = np.eye(len(saved.class_names), dtype=bool)
+    others = [slice(number, number + 1) for number in range(1, len(saved.runs))]
+    trials = [Trial(compared.part(own, every), compared.part(first, every), images) for own in others]
+    together = [effect([trial], metric, np.ones(len(each), dtype=bool)) for trial in trials]
+    p = holm([float(one.p) for one in together])
+    found = []
+    for place, (own, trial) in enumerate(zip(others, trials, strict=True)):
+        one, classes = together[place], effect([trial], metric, each)
+        answer = str(one.answer(p[place]))
+        now = decisions.part(first, every).confusion
+        gain = decompose(decisions.part(own, every).confusion, scored.part(first, every), "f2", now=now)
+        adjusted = benjamini_hochberg(classes.p)
+        answers = classes.answer(adjusted)
+        found.append(Rival(saved.runs[place + 1], one, answer, classes, adjusted, answers, gain))
+    return found

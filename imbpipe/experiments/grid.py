@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from imbpipe.heads.bank import Bank
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """Raised when training or scoring changes its numbers: older runs are then trained again."""
 
 

@@ -69,7 +69,7 @@ def _asymmetric(z: Tensor, y: Tensor, w: Tensor, p: Parameters) -> Tensor:
 def _negative_tolerant(z: Tensor, y: Tensor, w: Tensor, p: Parameters) -> Tensor:
     """Focal, with the logits of negatives times `scale` and their loss divided by it.
 
-    Source: Wu et al. (2020), equation 6, and the focal factor of their code.
+    Source: Wu et al. (2020), negative-tolerant regularisation, and the focal factor of their code.
     """
     plain = {"gamma": p["gamma"], "alpha": torch.full_like(p["gamma"], -1)}
     positive = _focal(z, torch.ones_like(z), w * y, plain)

@@ -67,7 +67,7 @@ class Network(Protocol):
     def backward(self, x: Tensor, slope: Tensor) -> list[Tensor]:
         """Fill the gradients' views from the loss's slope at the logits, (K, c, batch).
 
-        Returns the first layer's weight gradient where it lies elsewhere: of all heads or one a head.
+        Returns the first layer's weight gradient where it lies elsewhere, one a group.
         """
 
 

@@ -21,7 +21,7 @@ class Layer(Protocol):
         """weight @ x^T + bias, (K, rows, batch), valid until the next call; may be overwritten."""
 
     def backward(self, x: Tensor, slope: Tensor) -> list[Tensor]:
-        """slope @ x, the weight's gradient: of all heads or one a head; empty if it is in its place."""
+        """slope @ x, the weight's gradient: one a group; empty if it is in its place."""
 
 
 def layer(weight: Tensor, bias: Tensor, gradient: Tensor, batch: int) -> Layer:
@@ -47,7 +47,10 @@ class _Batched:
 
 
 class _Wide:
-    """All heads' weights as one matrix where they share x, else one product a head."""
+    """All heads' weights as one matrix where they share x, else one product a head.
+
+    That suits the slices of a CPU: one group, or groups of one head.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         self.weight, self.bias = weight, bias

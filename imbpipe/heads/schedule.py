@@ -54,7 +54,7 @@ def bytes_of(part: Slice, runs: Sequence[Run], data: Data, protocol: Protocol) -
     dimension, classes = data.features.shape[1], data.labels.shape[1]
     heads, sources = len(part.runs), 1 if len(part.groups) == 1 else len(part.runs)
     batch, hidden = aligned(protocol.batch_size), protocol.head.hidden
-    stack = (4 if protocol.patience is None else 7) * heads * width(shapes(protocol.head, dimension, classes))
+    stack = (5 if protocol.patience is None else 8) * heads * width(shapes(protocol.head, dimension, classes))
     network = batch * (sources * dimension + heads * (2 * hidden + 6 * classes))
     step = batch * (sources * (3 * hidden + 2 * classes) + 2 * heads * classes)
     made = [group for group in part.groups if group.synthetic]

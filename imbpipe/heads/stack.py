@@ -51,7 +51,7 @@ class Adam:
         self._steps = [*self._count] * len(stack.layers)
 
     def step(self, learning_rate: float, first: Sequence[Tensor] = ()) -> None:
-        """One step in one pass over memory. first: gradients in place of the first blocks' own."""
+        """One step in one pass over memory. first: gradients of the first layer, one a group."""
         self._count.add_(1)
         gradient = [each.view(-1) for each in first] + self._g[len(first) :]
         torch._fused_adam_(

@@ -23,7 +23,7 @@ Rule = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def effective_number(cb_beta: float) -> Rule:
-    """One over the effective number of examples. Source: Cui et al. (2019), equation 2."""
+    """One over the effective number of examples. Source: Cui et al. (2019), proposition 1."""
     return lambda count: (1 - cb_beta) / (1 - cb_beta**count)
 
 
@@ -82,12 +82,12 @@ def effective_number_weights(
 ) -> Plan:
     """Weigh a class by one over its effective number of images, (1 - beta^count) / (1 - beta).
 
-    cb_beta: the source's beta, from 0 (no weighting) to below 1 (inverse frequency).
+    cb_beta: the base of effective numbers, from 0 (no weighting) to below 1 (inverse frequency).
     per: `image` weighs all outputs of a class's images (the mean over an image's classes), `label` its own
         output on every image, `positive` its own output on its own images, by its positives' weight over
         its negatives'; `auto` is `image` on single-label data and `positive` on multi-label data.
 
-    Source: Cui et al. (2019), "Class-balanced loss based on effective number of samples", equations 2 and 4.
+    Source: Cui et al. (2019), "Class-balanced loss based on effective number of samples", section 4.
     """
     check_cb_beta("effective-number", cb_beta)
     return Plan((Phase(weight=class_weights(data, effective_number(cb_beta), per)),))
@@ -116,7 +116,7 @@ def rebalanced(
     centre: ratio at the sigmoid's middle; the source's mu.
 
     Source: Wu et al. (2020), "Distribution-balanced loss for multi-label classification in long-tailed
-    datasets", equations 3 to 5; the defaults are those for COCO-MLT.
+    datasets", section on re-balanced weighting; the defaults are those for COCO-MLT.
     """
     return Plan((Phase(weight=rebalanced_weights("rebalanced", data.labels, lift, steepness, centre)),))
 

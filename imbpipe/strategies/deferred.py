@@ -37,7 +37,7 @@ def deferred_resample(data: TrainingSet, rng: Generator, *, start: float = 0.8) 
     start: the share of training after which classes are drawn alike, above 0 and below 1.
 
     Source: Cao et al. (2019), "Learning imbalanced datasets with label-distribution-aware margin loss",
-    section 4 (DRS).
+    the schedule that they call DRS.
     """
     check_number("deferred-resample", "start", start, 0.001, 0.999)
     return Plan((Phase(), Phase(start, probability=class_shares(data.labels, 0))))

@@ -36,7 +36,7 @@ def focal(data: TrainingSet, rng: Generator, *, gamma: float = 2.0, alpha: float
 
     Of one sigmoid a class, on single-label data too, as in the source.
 
-    gamma: 0 or more; 0 is cross-entropy.
+    gamma: exponent of the focal factor, 0 or more; 0 for none.
     alpha: weight of positives, 0 to 1, with 1 - alpha for negatives; -1 for no such weights.
 
     Source: Lin et al. (2017), "Focal loss for dense object detection", equation 5.
@@ -55,13 +55,13 @@ def class_balanced_focal(
 
     Of one sigmoid a class, on single-label data too, as in the source.
 
-    gamma: 0 or more; 0 is cross-entropy.
-    cb_beta: the source's beta, from 0 (no weighting) to below 1 (inverse frequency).
+    gamma: exponent of the focal factor, 0 or more; 0 for none.
+    cb_beta: the base of effective numbers, from 0 (no weighting) to below 1 (inverse frequency).
     per: `image` weighs all outputs of a class's images (the mean over an image's classes), `label` its own
         output on every image, `positive` its own output on its own images, by its positives' weight over
         its negatives'; `auto` is `image` on single-label data and `positive` on multi-label data.
 
-    Source: Cui et al. (2019), "Class-balanced loss based on effective number of samples", equation 13.
+    Source: Cui et al. (2019), "Class-balanced loss based on effective number of samples", section 4.
     """
     check_number("class-balanced-focal", "gamma", gamma, 0)
     check_cb_beta("class-balanced-focal", cb_beta)
@@ -107,14 +107,14 @@ def distribution_balanced(
     Of one sigmoid a class, on single-label data too.
 
     lift: added to every weight; the source's alpha.
-    steepness: of the weights' sigmoid; the source's beta.
-    centre: ratio at the weights' sigmoid's middle; the source's mu.
+    steepness: of the sigmoid; the source's beta.
+    centre: ratio at the sigmoid's middle; the source's mu.
     negative_scale: factor on negatives' logits, above 0, whose loss is divided by it; the source's lambda.
     kappa: how much of a class's log-odds, over `negative_scale`, is added to its logits while training.
     gamma: exponent of the focal factor, 0 or more; 0 for none.
 
     Source: Wu et al. (2020), "Distribution-balanced loss for multi-label classification in long-tailed
-    datasets", equations 5 and 8, and their code; the defaults are those for COCO-MLT.
+    datasets", and the offsets and focal factor of their code; the defaults are those for COCO-MLT.
     """
     strategy = "distribution-balanced"
     check_number(strategy, "negative_scale", negative_scale, 0.01)

@@ -23,7 +23,7 @@ def balanced_softmax(data: TrainingSet, rng: Generator) -> Plan:
     """Train a softmax in which every class counts by its frequency, so that without it the classes are level.
 
     Task: single-label.
-    Source: Ren et al. (2020), "Balanced meta-softmax for long-tailed visual recognition", equation 4.
+    Source: Ren et al. (2020), "Balanced meta-softmax for long-tailed visual recognition", theorem 1.
     """
     require_single_label("balanced-softmax", data, "balanced-sigmoid")
     return Plan((Phase(loss="softmax", offset=log_shares(data)),))
@@ -36,7 +36,8 @@ def balanced_sigmoid(data: TrainingSet, rng: Generator) -> Plan:
     Scores are then those of a balanced set: as many positives as negatives of each class on multi-label
     data, as many images of every class on single-label data.
 
-    Source: Ren et al. (2020), "Balanced meta-softmax for long-tailed visual recognition", appendix.
+    Source: Ren et al. (2020), "Balanced meta-softmax for long-tailed visual recognition", the sigmoid form
+    of their code for instance segmentation.
     """
     offset = log_odds(data)
     if data.task == "single-label":
@@ -62,15 +63,15 @@ def logit_adjusted_loss(data: TrainingSet, rng: Generator, *, tau: float = 1.0) 
 
 
 @STRATEGIES.add("ldam")
-def ldam(data: TrainingSet, rng: Generator, *, max_margin: float = 0.5, scale: float = 30.0) -> Plan:
+def ldam(data: TrainingSet, rng: Generator, *, max_margin: float = 0.5, scale: float = 1.0) -> Plan:
     """Ask the rarer classes for a larger margin, in proportion to count^(-1/4).
 
     Task: single-label.
     max_margin: of the rarest class, 0 or more; the margin is taken off the true class's logit.
-    scale: factor on the logits in the loss, above 0; meant for a cosine head.
+    scale: factor on the logits in the loss, above 0; the source takes 30, for logits that are cosines.
 
     Source: Cao et al. (2019), "Learning imbalanced datasets with label-distribution-aware margin loss",
-    equations 11 and 13.
+    equation 13.
     """
     return Plan((_ldam("ldam", data, max_margin, scale),))
 
@@ -81,7 +82,7 @@ def ldam_drw(
     rng: Generator,
     *,
     max_margin: float = 0.5,
-    scale: float = 30.0,
+    scale: float = 1.0,
     start: float = 0.8,
     cb_beta: float = 0.9999,
 ) -> Plan:
@@ -89,7 +90,7 @@ def ldam_drw(
 
     Task: single-label.
     max_margin: of the rarest class, 0 or more; the margin is taken off the true class's logit.
-    scale: factor on the logits in the loss, above 0; meant for a cosine head.
+    scale: factor on the logits in the loss, above 0; the source takes 30, for logits that are cosines.
     start: the share of training after which weights set in, above 0 and below 1.
     cb_beta: the base of effective numbers, from 0 (no weighting) to below 1 (inverse frequency).
 

@@ -1,15 +1,20 @@
 """Steps that fit how large the logits are: one factor a head, or one a class."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
 from imbpipe.errors import PlanError
 from imbpipe.heads.bank import Bank
 from imbpipe.heads.posthoc.step import POSTHOC, Seen, scaled, take
+from imbpipe.types import Labels
 
 Matrix = NDArray[np.float64]
 
 TEMPERATURES = (1e-4, 1e4)
+"""Or their inverses, which are the same."""
 SCALES = (0.1, 10.0)
 """Where a class that the logits part without error would otherwise go beyond all bounds."""
 
@@ -30,21 +35,22 @@ def temperature(heads: Bank, seen: Seen) -> Bank:
     return scaled(heads, np.array(factors)[:, None])
 
 
-def _sharpness(logits: NDArray[np.floating], labels: NDArray[np.bool_], softmax: np.bool_) -> float:
-    """1 / temperature: where the slope of the loss, which only ever rises, crosses 0."""
+def _sharpness(logits: NDArray[np.floating], labels: Labels, softmax: np.bool_) -> float:
+    """1 / temperature."""
+    z, y = logits.astype(np.float64), labels.astype(np.float64)
+    return _crossing(lambda factor: float((z * _residual(z * factor, y, softmax)).sum()), TEMPERATURES)
+
+
+def _crossing(slope: Callable[[float], float], bounds: tuple[float, float]) -> float:
+    """The factor at which the slope of a convex loss crosses 0, or the bound that is nearest to it."""
     from scipy.optimize import brentq
 
-    z, y = logits.astype(np.float64), labels.astype(np.float64)
-
-    def slope(log_factor: float) -> float:
-        return float((z * _residual(z * np.exp(log_factor), y, softmax)).sum())
-
-    low, high = (-np.log(bound) for bound in reversed(TEMPERATURES))
+    low, high = bounds
     if slope(low) >= 0:
-        return float(np.exp(low))
+        return low
     if slope(high) <= 0:
-        return float(np.exp(high))
-    return float(np.exp(brentq(slope, low, high, xtol=1e-10)))
+        return high
+    return float(np.exp(brentq(lambda log: slope(np.exp(log)), np.log(low), np.log(high), xtol=1e-10)))
 
 
 @POSTHOC.add("class-scales")
@@ -57,36 +63,40 @@ def class_scales(heads: Bank, seen: Seen, *, probability: NDArray[np.float64]) -
     Source: Kang et al. (2020), section 4.2, "learnable weight scaling"; weights and bias as in their code.
     """
     part = seen.training
-    weight = (probability / probability.sum())[:, None]
+    y, weight = part.labels.astype(np.float64), (probability / probability.sum())[:, None]
     factors = []
     for head, softmax in enumerate(heads.softmax):
-        z = take(heads, [head]).logits(part.features)[0]
-        factors.append(_best_scales(z.astype(np.float64), part.labels.astype(np.float64), weight, softmax))
+        z = take(heads, [head]).logits(part.features)[0].astype(np.float64)
+        factors.append(_joint_scales(z, y, weight) if softmax else _separate_scales(z, y, weight))
     return scaled(heads, np.stack(factors))
 
 
-def _best_scales(z: Matrix, y: Matrix, weight: Matrix, softmax: np.bool_) -> Matrix:
+def _separate_scales(z: Matrix, y: Matrix, weight: Matrix) -> Matrix:
+    """Sigmoids: each class by itself."""
+
+    def slope(factor: float, column: int) -> float:
+        one = np.s_[:, column : column + 1]
+        return float((weight * z[one] * _residual(z[one] * factor, y[one], np.False_)).sum())
+
+    return np.array([_crossing(partial(slope, column=column), SCALES) for column in range(z.shape[1])])
+
+
+def _joint_scales(z: Matrix, y: Matrix, weight: Matrix) -> Matrix:
+    """A softmax: all classes together."""
     from scipy.optimize import minimize
+    from scipy.special import log_softmax
 
     def loss_and_slope(factor: Matrix) -> tuple[float, Matrix]:
         scaled_z = z * factor
-        loss = (weight * _losses(scaled_z, y, softmax)).sum()
-        return float(loss), (weight * z * _residual(scaled_z, y, softmax)).sum(axis=0)
+        loss = -(weight * y * log_softmax(scaled_z, axis=1)).sum()
+        return float(loss), (weight * z * _residual(scaled_z, y, np.True_)).sum(axis=0)
 
-    found = minimize(loss_and_slope, np.ones(z.shape[1]), jac=True, method="L-BFGS-B",
-                     bounds=[SCALES] * z.shape[1], options={"ftol": 1e-12, "gtol": 1e-7})  # fmt: skip
-    return found.x
-
-
-def _losses(z: Matrix, y: Matrix, softmax: np.bool_) -> Matrix:
-    """(n, c) losses, to be summed."""
-    from scipy.special import log_softmax
-
-    return -y * log_softmax(z, axis=1) if softmax else np.logaddexp(0, z) - y * z
+    return minimize(loss_and_slope, np.ones(z.shape[1]), jac=True, method="L-BFGS-B",
+                    bounds=[SCALES] * z.shape[1], options={"ftol": 1e-11, "gtol": 1e-7}).x  # fmt: skip
 
 
 def _residual(z: Matrix, y: Matrix, softmax: np.bool_) -> Matrix:
-    """(n, c) their slope at the logits."""
+    """(n, c) the slope of each image's loss at its logits."""
     from scipy.special import expit
     from scipy.special import softmax as shares
 

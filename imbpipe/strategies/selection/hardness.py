@@ -22,8 +22,8 @@ def el2n(data: TrainingSet, rng: Generator, *, threshold: int | None = None) -> 
     """Keep the images of a class with the largest error of prediction early in training.
 
     The error is the length of p - y over all classes, averaged over ten linear heads that are trained for
-    five epochs on the features. The same images for every seed; classes are filled up as `undersample`
-    does.
+    400 steps of 256 images on the features. The same images for every seed; classes are filled up as
+    `undersample` does.
 
     threshold: images a class keeps; by default as many as the rarest class has.
 

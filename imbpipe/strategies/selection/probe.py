@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from imbpipe.strategies.selection.features import once
 from imbpipe.types import Features, TrainingSet
 
-PROBES, EPOCHS, BATCH, RATE = 10, 5, 256, 1e-3
+PROBES, STEPS, BATCH, RATE = 10, 400, 256, 1e-3
 
 
 def probabilities(data: TrainingSet) -> NDArray[np.float32]:
     """(PROBES, n, c) what each head says of the images that it was trained on; the same for every seed.
 
-    Softmax for single-label, sigmoid for multi-label data; cross-entropy and Adam on features scaled to
-    mean 0 and deviation 1. Heads differ in their start.
+    Softmax for single-label, sigmoid for multi-label data; cross-entropy, Adam, 400 steps of 256 images, on
+    features scaled to mean 0 and deviation 1. Heads differ in their start.
     """
     return once(data, "probabilities", lambda: _train(data))
 
@@ -28,17 +28,17 @@ def _train(data: TrainingSet) -> NDArray[np.float32]:
     weight: NDArray[Any] = start
     mean: NDArray[Any] = np.zeros_like(start)
     square: NDArray[Any] = np.zeros_like(start)
-    step = 0
-    for _ in range(EPOCHS):
-        for rows in np.array_split(rng.permutation(n), -(-n // BATCH)):
-            step += 1
-            error = _link(_forward(x[rows], weight, c), data.task) - y[rows]
-            flat = error.reshape(len(rows), -1) / len(rows)
-            slope = np.concatenate([x[rows].T @ flat, flat.sum(0, keepdims=True)])
-            mean = 0.9 * mean + 0.1 * slope
-            square = 0.999 * square + 0.001 * slope**2
-            scale = np.sqrt(square / (1 - 0.999**step)) + 1e-8
-            weight = weight - RATE * mean / (1 - 0.9**step) / scale
+    batch = min(BATCH, n)
+    order = np.concatenate([rng.permutation(n) for _ in range(-(-STEPS * batch // n))])
+    for step in range(1, STEPS + 1):
+        rows = order[(step - 1) * batch : step * batch]
+        error = _link(_forward(x[rows], weight, c), data.task) - y[rows]
+        flat = error.reshape(batch, -1) / batch
+        slope = np.concatenate([x[rows].T @ flat, flat.sum(0, keepdims=True)])
+        mean = 0.9 * mean + 0.1 * slope
+        square = 0.999 * square + 0.001 * slope**2
+        scale = np.sqrt(square / (1 - 0.999**step)) + 1e-8
+        weight = weight - RATE * mean / (1 - 0.9**step) / scale
     return np.moveaxis(_link(_forward(x, weight, c), data.task), 1, 0)
 
 

@@ -16,13 +16,14 @@ from imbpipe.types import Features, TrainingSet
 def smote(data: TrainingSet, rng: Generator, *, threshold: int | None = None, neighbours: int = 5) -> Plan:
     """Fill classes up with points between an image and one of its nearest neighbours of the class.
 
-    Single-label only; for several labels an image see `mlsmote`. Made by imbalanced-learn; a class of at
-    most `neighbours` images takes all the others of it for neighbours, and an image alone in its class is
-    repeated. At most 32,768 rows are made; where more draws are missing, the made ones are repeated.
+    Made by imbalanced-learn; a class of at most `neighbours` images takes all the others of it for
+    neighbours, and an image alone in its class is repeated. At most 32,768 rows are made; where more draws
+    are missing, the made ones are repeated. For several labels an image see `mlsmote`.
 
     threshold: draws a class reaches; by default as many as the most frequent class has images.
     neighbours: how many nearest images of the class are candidates for the other end.
 
+    Task: single-label.
     Source: Chawla et al. (2002), "SMOTE: Synthetic Minority Over-sampling Technique".
     """
     if data.task != "single-label":
