@@ -1,7 +1,7 @@
 """Minutes that the paper's whole grid takes at real size, claims answered: `python benchmarks/claims.py`.
 
 Expected: under 15 minutes on two cores for ten runs a setting (ten splits, each with its own seed) of the
-text's protocol and two of the code's, on both data sets by both encoders, scores and statistics included.
+text's protocol and three of the code's, on both data sets by both encoders, scores and statistics included.
 
 Planet's and ADE20K's own label files, in the folder named by IMBPIPE_TEST_DATA as planet_train_v2.csv and
 ade20k_sceneCategories.txt; in place of features 512 numbers an image, the sum of its classes' random means
