@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +14,7 @@ from imbpipe.datasets.splits import Split
 from imbpipe.experiments.material import Material
 from imbpipe.experiments.results import ResultStore, RunScores, to_logits, to_scores
 from imbpipe.experiments.setting import Setting
+from imbpipe.experiments.training import train_grids
 from imbpipe.heads.run import Protocol, Run
 from imbpipe.strategies.plan import Cut
 from imbpipe.strategies.strategy import STRATEGIES
@@ -92,32 +91,8 @@ class Grid:
         return store.load(*self.place, self.keys.values())
 
     def train(self, store: ResultStore, *, device: str = "auto", progress: Progress | None = None) -> int:
-        """Train and keep what is missing; returns the number of runs trained.
-
-        Runs are kept as they finish, so an interrupted grid goes on where it stopped.
-        """
-        from imbpipe.heads.posthoc.finish import finished_heads
-        from imbpipe.heads.slices import rows_an_epoch
-
-        todo = self.missing(store)
-        if not todo:
-            return 0
-        runs = self._runs(todo)
-        labels = self.material.dataset.labels
-        for bank in finished_heads(
-            self.material.features,
-            labels,
-            runs,
-            self.protocol,
-            device=device,
-            progress=progress,
-            class_names=self.material.dataset.class_names,
-        ):
-            cut = runs[bank.runs[0]].plan.cut or Cut(self.thresholds, self.beta)
-            for index, metrics, scores in self._score(bank, cut, [todo[run] for run in bank.runs]):
-                metrics["rows"] = rows_an_epoch(runs[index], self.protocol.epochs)
-                store.save(*self.place, self.keys[todo[index]], metrics, scores)
-        return len(todo)
+        """Train and keep what is missing; see `train_grids`."""
+        return train_grids([self], store, device=device, progress=progress)
 
     def plan_data(self) -> TrainingSet:
         """What strategies see: the training rows."""
@@ -130,24 +105,32 @@ class Grid:
             self.material.text,
         )
 
-    def _runs(self, cells: Sequence[tuple[Setting, int]]) -> list[Run]:
-        """Planned side by side: selecting images by a criterion takes as long as training on few of them."""
-        _ = self._training
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return list(pool.map(self._run, *zip(*cells, strict=True)))
-
-    def _run(self, setting: Setting, seed: int) -> Run:
+    def run(self, setting: Setting, seed: int) -> Run:
+        """The head that is to be trained for a cell."""
         rng = np.random.default_rng(seed)
-        plan = STRATEGIES[setting.strategy](self._training, rng, **setting.values)
+        plan = STRATEGIES[setting.strategy](self.training_set, rng, **setting.values)
         return Run(self.split.train, self.split.validation, plan, seed)
 
+    def keep(
+        self, bank: "Bank", runs: Sequence[Run], cells: Sequence[tuple[Setting, int]], store: ResultStore
+    ) -> None:
+        """Score a bank's heads and keep the results. runs, cells: of each head; all runs share their cut."""
+        from imbpipe.heads.slices import rows_an_epoch
+
+        cut = runs[0].plan.cut or Cut(self.thresholds, self.beta)
+        scored = self._score(bank, cut, cells)
+        for run, cell, (metrics, scores) in zip(runs, cells, scored, strict=True):
+            metrics["rows"] = rows_an_epoch(run, self.protocol.epochs)
+            store.save(*self.place, self.keys[cell], metrics, scores)
+
     @cached_property
-    def _training(self) -> TrainingSet:
+    def training_set(self) -> TrainingSet:
+        """`plan_data`, made once."""
         return self.plan_data()
 
     def _score(
         self, bank: "Bank", cut: Cut, cells: Sequence[tuple[Setting, int]]
-    ) -> Iterator[tuple[int, "pd.DataFrame", RunScores]]:
+    ) -> Iterator[tuple["pd.DataFrame", RunScores]]:
         from imbpipe.evaluation.metrics import Scored, evaluate
         from imbpipe.evaluation.thresholds import thresholds_by
 
@@ -158,7 +141,7 @@ class Grid:
         )
         thresholds = thresholds_by(cut, dataset.labels[split.validation], validation)
         metrics = evaluate(Scored(test, dataset.labels[split.test], thresholds))
-        for place, (run, (setting, seed)) in enumerate(zip(bank.runs, cells, strict=True)):
+        for place, (setting, seed) in enumerate(cells):
             columns = {name: values[place] for name, values in metrics.items()}
             scores = RunScores(
                 validation[place],
@@ -170,7 +153,7 @@ class Grid:
                 dataset.class_names,
                 thresholds[place],
             )
-            yield run, self._table(setting, seed, thresholds[place], columns), scores
+            yield self._table(setting, seed, thresholds[place], columns), scores
 
     def _table(
         self, setting: Setting, seed: int, thresholds: np.ndarray, metrics: dict[str, Any]
