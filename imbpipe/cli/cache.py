@@ -125,8 +125,13 @@ def verify(cache: Path, images: bool, recompute: int, weights: str, as_json: boo
 def _encode_with(entry: "Entry", weights: str) -> Any:
     from imbpipe.encoders.load import load_encoder
     from imbpipe.extract.images import encode_images
+    from imbpipe.extract.spec import compute_of
 
-    encoder = load_encoder(entry.encoder, weights="random" if entry.weights == "random" else weights)
+    encoder = load_encoder(
+        entry.encoder,
+        weights="random" if entry.weights == "random" else weights,
+        compute=compute_of(entry.spec),
+    )
     return lambda paths: encode_images(encoder, paths)
 
 
