@@ -51,14 +51,13 @@ def jpeg(image: Image.Image, **options: object) -> bytes:
 
 def same_as_exact(data: bytes) -> None:
     """`decode_pixels` gives what `decode` gives, pixels or the reason."""
-    try:
-        exact = np.asarray(decode(data))
-    except ImageError as error:
-        with pytest.raises(ImageError) as caught:
-            decode_pixels(data)
-        assert str(caught.value) == str(error)
-    else:
-        np.testing.assert_array_equal(decode_pixels(data), exact)
+    found = []
+    for way in (decode_pixels, decode):
+        try:
+            found.append(np.asarray(way(data)))
+        except ImageError as error:
+            found.append(np.array(str(error)))
+    np.testing.assert_array_equal(*found, strict=True)
 
 
 def forbid_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +91,7 @@ def test_a_photo_that_says_how_it_was_held_is_turned(orientation):
 
 @pytest.mark.parametrize(
     ("mode", "kind"),
-    [("CMYK", "JPEG"), ("RGBA", "PNG"), ("P", "PNG"), ("I;16", "PNG"), ("1", "PNG"), ("RGB", "WEBP"), ("P", "GIF")],
+    [("CMYK", "JPEG"), ("RGBA", "PNG"), ("P", "PNG"), ("I;16", "PNG"), ("RGB", "WEBP"), ("P", "GIF")],
 )  # fmt: skip
 def test_whatever_is_no_plain_jpeg_comes_out_as_in_the_exact_way(mode, kind):
     samples = np.linspace(0, 65535, 30 * 20).reshape(20, 30).astype(np.uint16)
@@ -175,10 +174,10 @@ def test_features_of_real_chips_agree_with_the_librarys_own_transform(name, weig
 
 
 def test_the_choice_is_part_of_the_stores_key_and_can_be_read_back():
-    specs = {
-        choice: spec_of(load_encoder("timm:test_vit", weights="random", compute=Compute("torch", preprocess=choice)))
-        for choice in ("fast", "exact")
-    }
+    specs = {}
+    for choice in ("fast", "exact"):
+        how = Compute("torch", preprocess=choice)
+        specs[choice] = spec_of(load_encoder("timm:test_vit", weights="random", compute=how))
     assert specs["fast"]["encoder"]["preprocess"] != specs["exact"]["encoder"]["preprocess"]
     assert "jpeg" in specs["fast"]["decode"]
     for choice, spec in specs.items():

@@ -59,7 +59,7 @@ def stop_flag() -> Iterator[Callable[[], bool]]:
 )  # fmt: skip
 @click.option(
     "--workers", type=options.NumberOrAuto(), metavar="N|auto",
-    help="Threads that read and decode; default: auto, one a core and more while they wait for the disk.",
+    help="Threads that read and decode; default: auto, as many as keep the encoder busy.",
 )  # fmt: skip
 @options.compute
 @click.option(

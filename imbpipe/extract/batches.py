@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 AHEAD = 2
 """Batches that wait, read or being read, beside those that are being encoded."""
+AT_ONCE = 4
+"""Images that a thread reads one after the other; so that handing over costs little."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +65,17 @@ class Encoding:
 
         self.waited = 0.0
         self._encoder, self._sink = encoder, sink
-        self._workers = Workers(workers)
+        self._workers = Workers(workers, shares_cores=encoder.device == "cpu")
         self._lanes = encoder.lanes()
         self._free = deque(self._lanes)
         self._threads = torch.get_num_threads()
         each = 1 if len(self._lanes) > 1 else self._threads
-        self._readers = ThreadPoolExecutor(
-            self._workers.most, "imbpipe-decode", torch.set_num_threads, initargs=(1,)
-        )
         self._encoders = ThreadPoolExecutor(
             len(self._lanes), "imbpipe-encode", torch.set_num_threads, initargs=(each,)
+        )
+        self._encoders.submit(torch.get_num_threads).result()  # a thread keeps the number it asked for first
+        self._readers = ThreadPoolExecutor(
+            self._workers.most, "imbpipe-decode", torch.set_num_threads, initargs=(1,)
         )
 
     @property
@@ -106,11 +109,11 @@ class Encoding:
         pixels = blank.new_zeros(
             (self._sink.batch_size, *blank.shape), pin_memory=self._encoder.device.startswith("cuda")
         )
-        jobs = {
-            place: self._readers.submit(self._load, batch.rows[place], batch.paths[place], pixels[place])
-            for place, wanted in enumerate(batch.wanted)
-            if wanted
-        }
+        wanted = [place for place, is_wanted in enumerate(batch.wanted) if is_wanted]
+        jobs = [
+            self._readers.submit(self._load, batch, wanted[start : start + AT_ONCE], pixels)
+            for start in range(0, len(wanted), AT_ONCE)
+        ]
         return self._encoders.submit(self._encode, pixels, jobs)
 
     def _finish(self, future: "Future[EncodedBatch]") -> EncodedBatch:
@@ -119,21 +122,17 @@ class Encoding:
         self._workers.look(self.waiting)
         return batch
 
-    def _load(self, row: int, path: Path, pixels: "torch.Tensor") -> Image:
-        """Read one image into its place (3, h, w) of the batch."""
-        digest = b""
+    def _load(self, batch: Batch, places: list[int], pixels: "torch.Tensor") -> dict[int, Image]:
+        """Read some images, each into its place of the batch's pixels (b, 3, h, w)."""
         with self._workers.slot():
-            try:
-                data = read_bytes(path)
-                digest = hashlib.sha256(data).digest()
-                pixels.copy_(pixels_of(self._encoder, data))
-            except ImageError as error:
-                return Image(row, path, digest, str(error))
-        return Image(row, path, digest, "")
+            return {
+                place: _read(self._encoder, batch.rows[place], batch.paths[place], pixels[place])
+                for place in places
+            }
 
-    def _encode(self, pixels: "torch.Tensor", jobs: "dict[int, Future[Image]]") -> EncodedBatch:
+    def _encode(self, pixels: "torch.Tensor", jobs: "list[Future[dict[int, Image]]]") -> EncodedBatch:
         started = time.monotonic()
-        images = {place: job.result() for place, job in jobs.items()}
+        images = {place: image for job in jobs for place, image in job.result().items()}
         waited = time.monotonic() - started
         if all(image.reason for image in images.values()):
             return EncodedBatch(images, None, waited)
@@ -142,3 +141,15 @@ class Encoding:
             return EncodedBatch(images, lane(pixels), waited)
         finally:
             self._free.append(lane)
+
+
+def _read(encoder: Encoder, row: int, path: Path, pixels: "torch.Tensor") -> Image:
+    """Read one image into `pixels` (3, h, w)."""
+    digest = b""
+    try:
+        data = read_bytes(path)
+        digest = hashlib.sha256(data).digest()
+        pixels.copy_(pixels_of(encoder, data))
+    except ImageError as error:
+        return Image(row, path, digest, str(error))
+    return Image(row, path, digest, "")

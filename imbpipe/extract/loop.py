@@ -47,7 +47,7 @@ def extract(
     Every batch is computed at its full size with each row at its own place, whichever rows are wanted, so
     an interrupted run that goes on gives the same bits as an unbroken one.
 
-    workers: threads that read and decode; None: one a core, more as soon as they wait for the disk.
+    workers: threads that read and decode; None: as many as keep the encoder busy.
     max_bad: share of `images` (all of the data set's; by default those still to be encoded) that may be
         bad before the run ends with an error. What was encoded until then is committed.
     should_stop: asked between batches; when true, the run commits what it has and returns.
