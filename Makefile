@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 FIGURES ?= figures
 
 .DEFAULT_GOAL := help
-.PHONY: help all test check bench bench-gpu lock clean setup
+.PHONY: help all test check bench bench-gpu docs lock clean setup
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -19,9 +19,10 @@ $(READY): requirements.txt pyproject.toml
 
 setup: $(READY) ## make the virtual environment, every package checked by its hash
 
-all: $(READY) ## encode, train and draw every figure of the paper into figures/
+all: $(READY) ## encode, train, draw every figure of the paper into figures/ and test its claims
 	$(BIN)/imbpipe compare experiments/paper.toml
 	$(BIN)/imbpipe figures experiments/paper.toml --out $(FIGURES)
+	$(BIN)/imbpipe claims --out $(FIGURES)
 
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
@@ -36,6 +37,10 @@ bench: $(READY) ## measure every claim of speed beside its peers
 
 bench-gpu: $(READY) ## measure training and encoding on a GPU
 	for script in benchmarks/*_gpu.py; do $(BIN)/python $$script || exit 1; done
+
+docs: $(READY) ## write the table of strategies into docs/strategies.md
+	sed -i '/^<!-- strategies/,/^<!-- .strategies/{//!d}' docs/strategies.md
+	$(BIN)/imbpipe strategies --markdown | sed -i '/^<!-- strategies/r /dev/stdin' docs/strategies.md
 
 lock: $(READY) ## pin every package and its hash anew (needs uv)
 	uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \

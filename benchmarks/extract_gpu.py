@@ -114,8 +114,10 @@ def one(
         network = torch.compile(encoder._network)
         found["encoder_alone_compiled"] = resident_rate(network, encoder, size, precision, seconds)
     limits = {
-        "encoder": found["encoder_alone"], "copies": found["from_memory"], "decoding": found["decoding_alone"],
-    }  # fmt: skip
+        "encoder": found["encoder_alone"],
+        "copies": found["from_memory"],
+        "decoding": found["decoding_alone"],
+    }
     return found | {
         "share": found["pipeline"] / found["encoder_alone"],
         "limit": min(limits, key=limits.__getitem__),

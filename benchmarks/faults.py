@@ -2,7 +2,9 @@
 
 Kills are SIGKILL at random moments over extraction by two writers and over packing; a power cut is replayed
 from the recorded writes; a bit flip is one of every bit of a small file, read by the store's reader and by
-plain h5py; the full disk is a tmpfs with F bytes free, for every F in pages (needs root).
+plain h5py; torn sectors are zeros, noise or another sector's bytes, or the file's end missing; the full
+disk is a tmpfs with F bytes free, for every F in pages (needs root). `--json` keeps the table in
+results/faults.json.
 """
 
 import argparse
@@ -14,6 +16,8 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import record
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 COLUMNS = ("fault", "done", "rows lost", "rows wrong", "rows twice", "hangs", "manual steps", "seconds")
@@ -54,14 +58,14 @@ def power(folder: Path, states: int) -> list[object]:
     ]
 
 
-def flips(folder: Path, kind: str, what: str) -> list[object]:
+def damage(folder: Path, kind: str, what: str) -> list[object]:
     halves = range(2)
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda half: run(folder, "flips", kind, folder / str(half), half, 2), halves))
     total = {name: sum(one[name] for one in found) for name in found[0]}
-    done = f"{total['flips']} flips: {total['detected']} detected, {total['harmless']} harmless"
+    done = f"{total['flips']}: {total['detected']} detected, {total['harmless']} harmless"
     return [
-        f"bit flip, {what}",
+        what,
         done,
         0,
         total["silent"],
@@ -92,23 +96,29 @@ def main() -> None:
     parser.add_argument("--in-pack", type=int, default=150, help="kills of packing")
     parser.add_argument("--states", type=int, default=1000, help="power cuts")
     parser.add_argument("--versions", type=int, default=200, help="published under readers")
+    parser.add_argument("--json", action="store_true", help="keep the table in results/faults.json")
     options = parser.parse_args()
     print(" | ".join(COLUMNS))
+    table = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for row in (
             lambda: kills(folder / "kills", options.kills, options.in_pack),
             lambda: power(folder / "power", options.states),
-            lambda: flips(folder / "reader", "reader", "features.h5, our reader"),
-            lambda: flips(folder / "plain", "plain", "features.h5, plain h5py"),
-            lambda: flips(folder / "journal", "journal", "journal"),
-            lambda: flips(folder / "plan", "plan", "PLAN.json"),
-            lambda: flips(folder / "spec", "spec", "SPEC.json"),
+            lambda: damage(folder / "reader", "reader", "bit flip, features.h5, our reader"),
+            lambda: damage(folder / "plain", "plain", "bit flip, features.h5, plain h5py"),
+            lambda: damage(folder / "torn", "torn", "torn sectors, features.h5"),
+            lambda: damage(folder / "journal", "journal", "bit flip, journal"),
+            lambda: damage(folder / "plan", "plan", "bit flip, PLAN.json"),
+            lambda: damage(folder / "spec", "spec", "bit flip, SPEC.json"),
             lambda: full(folder / "full"),
             lambda: readers(folder / "readers", options.versions),
         ):
             *cells, seconds = row()
-            print(" | ".join([*map(str, cells), f"{seconds:.0f}"]), flush=True)
+            table.append([*map(str, cells), f"{seconds:.0f}"])
+            print(" | ".join(table[-1]), flush=True)
+    if options.json:
+        record.keep("faults", {"columns": COLUMNS, "rows": table})
 
 
 if __name__ == "__main__":

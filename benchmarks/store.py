@@ -3,6 +3,8 @@
 Expected: writing at most 1 % of an extraction without it, packing at most 30 us a row, a verified load of
 40,000 x 512 at most 3 times a bare h5py read. The encoder is a wait of the length that a real one takes,
 spinning as CUDA's synchronisation does: 30 images/s is ResNet-18 on two CPU cores, 2,000 images/s a GPU.
+What is compared is run in pairs, one right after the other, taking turns at being the first; the figure is
+the median over the pairs, with the lowest and the highest. `--json` keeps them in results/store.json.
 """
 
 import argparse
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import record
 
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.store import FeatureStore
@@ -60,68 +63,100 @@ def spin(seconds: float) -> None:
         time.sleep(0)
 
 
-def overhead(folder: Path, n: int, rate: float, repeats: int) -> None:
-    """Print the share that writing adds."""
+def timed(work: Callable[[], object]) -> float:
+    """Seconds."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def pairs(one: Callable[[], float], other: Callable[[], float], count: int) -> list[tuple[float, float]]:
+    """Both, `count` times, taking turns at being the first."""
+    found = []
+    for turn in range(count):
+        if turn % 2:
+            second = other()
+            found.append((one(), second))
+        else:
+            found.append((one(), other()))
+    return found
+
+
+def spread(values: list[float], form: str) -> str:
+    """The median, the lowest and the highest."""
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{middle:{form}} ({low:{form}} to {high:{form}})"
+
+
+def overhead(folder: Path, n: int, rate: float, count: int) -> dict[str, object]:
+    """The share that writing adds."""
     dataset = draw(folder / "images", n)
-    seconds: dict[bool, list[float]] = {False: [], True: []}
-    for _ in range(repeats):
-        for write in (False, True):
-            seconds[write].append(extract(folder / "cache", dataset, rate, write=write))
-            shutil.rmtree(folder / "cache")
-    without, with_store = (statistics.median(seconds[write]) for write in (False, True))
-    share = with_store / without - 1
+
+    def run(write: bool) -> float:
+        seconds = extract(folder / "cache", dataset, rate, write=write)
+        shutil.rmtree(folder / "cache")
+        return seconds
+
+    found = pairs(lambda: run(False), lambda: run(True), count)
+    shares = [with_store / without - 1 for without, with_store in found]
     print(
-        f"writing at {rate:.0f} images/s: {share:+.2%} (at most 1 %), {with_store:.2f} s, not {without:.2f} s"
+        f"writing {n} images at {rate:.0f} images/s adds {spread(shares, '+.2%')} (at most 1 %)", flush=True
     )
+    return {"images": n, "rate": rate, "seconds without and with": found, "shares": shares}
 
 
-def timed(work: Callable[[], object], repeats: int) -> float:
-    """Median seconds."""
-    seconds = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
-
-
-def pack_and_load(folder: Path, n: int, repeats: int) -> None:
-    """Print what packing and loading n rows takes."""
+def packing(folder: Path, n: int, count: int) -> dict[str, object]:
+    """What packing n rows takes, from the call to its return."""
     dataset = draw(folder / "images", n)
     root, store = folder / "cache", FeatureStore(folder / "cache")
-    packing = []
-    for _ in range(repeats):
+    found = []
+    for _ in range(count):
         shutil.rmtree(root, ignore_errors=True)
         extract(root, dataset, 0, write=True)
-        packing.append(timed(lambda: store.pack(dataset, "wait", SPEC), 1))
-    seconds = statistics.median(packing)
-    print(
-        f"pack {n} x {DIM}: {seconds:.2f} s, {seconds / n * 1e6:.1f} us a row (at most 30), process and all"
-    )
-    path = Folder.of(root, dataset.name, "wait", SPEC).features
+        found.append(timed(lambda: store.pack(dataset, "wait", SPEC)) / n * 1e6)
+    print(f"packing {n} x {DIM}, process and all: {spread(found, '.1f')} us a row (at most 30)", flush=True)
+    return {"rows": n, "microseconds a row": found}
+
+
+def loading(folder: Path, n: int, count: int) -> dict[str, object]:
+    """A verified load of what `packing` left, beside a bare one."""
+    root, store = folder / "cache", FeatureStore(folder / "cache")
+    path = Folder.of(root, "bench", "wait", SPEC).features
 
     def bare() -> None:
         with h5py.File(path, "r") as file:
             file["features"][:]
 
-    pairs = [(timed(bare, 1), timed(lambda: store.load("bench", "wait"), 1)) for _ in range(3 * repeats)]
-    plain, verified = (statistics.median(times) for times in zip(*pairs, strict=True))
+    def verified() -> None:
+        store.load("bench", "wait")
+
+    found = pairs(lambda: timed(bare), lambda: timed(verified), count)
+    times = [ours / plain for plain, ours in found]
+    plain, ours = (statistics.median(column) * 1e3 for column in zip(*found, strict=True))
     print(
-        f"load {n} x {DIM}: {plain * 1e3:.0f} ms bare h5py, {verified * 1e3:.0f} ms verified: "
-        f"{verified / plain:.2f} times (at most 3), {(verified - plain) / n * 1e6:.1f} us a row"
+        f"loading {n} x {DIM}: {ours:.0f} ms verified, {plain:.0f} ms by bare h5py: "
+        f"{spread(times, '.2f')} times (at most 3), {(ours - plain) / n * 1e3:.1f} us a row",
+        flush=True,
     )
+    return {"rows": n, "seconds bare and verified": found, "times": times}
 
 
 def main() -> None:
-    """Print the three figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=3)
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=9, help="of extractions at 2,000 images/s")
+    parser.add_argument("--json", action="store_true", help="keep the figures in results/store.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        overhead(folder / "slow", 320, 30, options.repeats)
-        overhead(folder / "fast", 30_000, 2000, options.repeats)
-        pack_and_load(folder / "large", 40_000, options.repeats)
+        found = {
+            "slow": overhead(folder / "slow", 128, 30, 3),
+            "fast": overhead(folder / "fast", 10_000, 2000, options.pairs),
+            "pack": packing(folder / "large", 40_000, 7),
+            "load": loading(folder / "large", 40_000, 15),
+        }
+    if options.json:
+        record.keep("store", found)
 
 
 if __name__ == "__main__":

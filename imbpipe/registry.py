@@ -7,7 +7,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from imbpipe.errors import UnknownNameError
 
@@ -70,6 +70,11 @@ class Registry(Generic[T]):
         keywords = [p.name for p in inspect.signature(thing).parameters.values() if p.kind is p.KEYWORD_ONLY]
         found = _FACT.findall(inspect.getdoc(thing) or "")
         return {key: " ".join(text.split()) for key, text in found if key[0].isupper() or key in keywords}
+
+    def defaults(self, name: str) -> dict[str, Any]:
+        """The keyword-only parameters that may be left out, with their values then."""
+        given = inspect.signature(self[name]).parameters.values()
+        return {p.name: p.default for p in given if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
 
     def _unknown(self, name: str) -> tuple[str, str]:
         close = difflib.get_close_matches(name, self._things, n=1)

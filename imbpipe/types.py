@@ -35,6 +35,8 @@ class FeatureSet:
     spec: what was encoded and how (encoder, weights, preprocessing, dtype, versions).
     digest: SHA-256 over all of it, hexadecimal.
     quarantined: ids of images that could not be read, with the reason.
+    text: (c, d) the classes as the encoder's own text tower sees them, rows of length 1; None where there
+        is no such tower.
     """
 
     features: Features
@@ -47,16 +49,18 @@ class FeatureSet:
     spec: dict[str, Any]
     digest: str
     quarantined: dict[str, str]
+    text: Features | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
     """What a strategy may look at: the training rows and nothing else.
 
-    features: (n, d). labels: (n, c). class_names: c names.
+    features: (n, d). labels: (n, c). class_names: c names. text: as in FeatureSet.
     """
 
     features: Features
     labels: Labels
     class_names: tuple[str, ...]
     task: Task
+    text: Features | None = None

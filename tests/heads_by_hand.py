@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 from torchvision.ops import sigmoid_focal_loss
 
+from imbpipe.heads.align import aligned
 from imbpipe.heads.draws import dropout_masks, epoch_rows, mask_keys
 from imbpipe.heads.losses import LOSSES
 from imbpipe.heads.run import Protocol, Run
-from imbpipe.heads.stack import aligned
 
 
 def asymmetric(z: Tensor, y: Tensor, gamma_pos: float, gamma_neg: float, clip: float) -> Tensor:
@@ -24,6 +24,13 @@ def asymmetric(z: Tensor, y: Tensor, gamma_pos: float, gamma_neg: float, clip: f
     return -(y * positive + (1 - y) * negative)
 
 
+def negative_tolerant(z: Tensor, y: Tensor, scale: float, gamma: float) -> Tensor:
+    """Wu et al. (2020), negative-tolerant regularisation, with a focal factor on either side."""
+    focal = partial(sigmoid_focal_loss, alpha=-1, gamma=gamma)
+    negative = focal(scale * z, torch.zeros_like(z)) / scale
+    return y * focal(z, torch.ones_like(z)) + (1 - y) * negative
+
+
 def ldam(z: Tensor, y: Tensor, margin: np.ndarray, scale: float) -> Tensor:
     """Cao et al. (2019), equation 13."""
     return -y * (scale * (z - y * torch.as_tensor(margin))).log_softmax(1)
@@ -33,6 +40,7 @@ VALUES: dict[str, Callable[..., Tensor]] = {
     "bce": partial(binary_cross_entropy_with_logits, reduction="none"),
     "focal": partial(sigmoid_focal_loss, reduction="none"),
     "asymmetric": asymmetric,
+    "negative-tolerant": negative_tolerant,
     "softmax": lambda z, y: -y * z.log_softmax(1),
     "ldam": ldam,
 }
@@ -88,6 +96,7 @@ def train_by_hand(
         weight = torch.ones_like(y)
         if phase.weight is not None:
             weight *= torch.tensor(phase.weight.reshape(len(y), -1))
+        per_batch = phase.weight_per == "batch"
         order = torch.tensor(epoch_rows(phase, len(run.train), run.seed, epoch))
         batches = order.split(protocol.batch_size)
         masks = _masks(run, protocol, epoch, len(batches), dtype)
@@ -96,7 +105,8 @@ def train_by_hand(
             if phase.offset is not None:
                 z = z + torch.tensor(phase.offset)
             parameters = {**loss.defaults, **phase.parameters}
-            value = (weight[rows] * VALUES[phase.loss](z, y[rows], **parameters)).sum() / len(rows)
+            factors = weight[rows].mean(0, keepdim=True) if per_batch else weight[rows]
+            value = (factors * VALUES[phase.loss](z, y[rows], **parameters)).sum() / len(rows)
             adam.zero_grad()
             (value if loss.link == "softmax" else value / y.shape[1]).backward()
             adam.step()

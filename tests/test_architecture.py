@@ -20,10 +20,23 @@ STAGES = [
     "evaluation",
     "experiments",
     "figures",
+    "report",
 ]
 SHARED = {"errors", "registry", "types"}
 OWNERS = {"click": "cli", "h5py": "cache", "matplotlib": "figures"}
-HEAVY = {"torch", "torchvision", "open_clip", "timm", "pandas", "matplotlib", "h5py", "scipy", "sklearn"}
+HEAVY = {
+    "altair",
+    "jinja2",
+    "torch",
+    "torchvision",
+    "open_clip",
+    "timm",
+    "pandas",
+    "matplotlib",
+    "h5py",
+    "scipy",
+    "sklearn",
+}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

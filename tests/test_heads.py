@@ -41,6 +41,7 @@ LOSSES_USED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("focal", {"gamma": 1.5, "alpha": 0.4}),
     ("focal", {"gamma": 2.0, "alpha": -1.0}),
     ("asymmetric", {"gamma_neg": 3.0}),
+    ("negative-tolerant", {"scale": 3.0}),
     ("softmax", {}),
     ("ldam", {"margin": np.array([0.5, 0.3, 0.1]), "scale": 5.0}),
 )
@@ -57,6 +58,7 @@ def phases(draw: st.DrawFn, rows: int, start: float) -> Phase:
         rows=None if drawn is None else rng.integers(0, rows, drawn),
         probability=rng.random(rows) if draw(st.booleans()) else None,
         weight=None if weight is None else rng.integers(0, 4, weight).astype(np.float32),
+        weight_per=draw(st.sampled_from(["row", "batch"])),
         loss=loss,
         parameters=parameters,
         offset=rng.normal(size=C).astype(np.float32) if draw(st.booleans()) else None,

@@ -25,6 +25,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
         for n in (0.0, 1.0, 4.0)
         for c in (0, 0.05)
     ],
+    "negative-tolerant": [{"scale": s, "gamma": g} for s in (1.0, 2.0, 5.0) for g in (0.0, 1.0, 2.0)],
     "softmax": [{}],
     "ldam": [{"margin": MARGIN, "scale": scale} for scale in (1.0, 30.0)],
 }
@@ -107,6 +108,15 @@ def test_the_asymmetric_loss_is_timms(parameters: dict[str, float]) -> None:
     share = torch.full_like(y, 1 / ROWS)
     slope = LOSSES["asymmetric"].gradient(z.detach().clone(), y, share, stacked(parameters))
     torch.testing.assert_close(slope, z.grad, atol=1e-5, rtol=1e-5)
+
+
+def test_the_negative_tolerant_loss_without_focal_factor_is_the_formula_of_its_paper() -> None:
+    z, y, w = sample(6)
+    leaf, scale = z.clone().requires_grad_(), 5.0
+    positive, negative = (1 + (-leaf).exp()).log(), (1 + (scale * leaf).exp()).log() / scale
+    (w * (y * positive + (1 - y) * negative)).sum().backward()
+    slope = LOSSES["negative-tolerant"].gradient(z, y, w, stacked({"scale": scale, "gamma": 0.0}))
+    torch.testing.assert_close(slope, leaf.grad)
 
 
 def test_balanced_softmax_and_ldam_are_cross_entropy_of_moved_logits() -> None:

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
+from store_faults.command import in_one_process, paint, run
 
+from imbpipe.cache.store import FeatureStore
 from imbpipe.datasets.cells import separator_of
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.labels import rare_class_notes
@@ -41,11 +43,19 @@ def tags(data: Dataset) -> dict[str, list[str]]:
 
 
 def refusal(folder: Path, content: str | bytes, name: str = "labels.csv", **options) -> str:
+    """What is told of a file that cannot be meant: by the reader and, with exit status 1, by the command."""
     with pytest.raises(DatasetError) as error:
         read(folder, content, name, **options)
     message = str(error.value)
     assert "\n" not in message
     assert str(folder / name) in message
+    assert error.value.remedy
+    flags = [f"--{option.replace('_', '-')}={value}" for option, value in options.items()]
+    cache = folder / "cache"
+    command = ["extract", "--encoder", "mean-colour", "--dataset", folder / name, "--cache", cache, *flags]
+    result = run(*command)
+    assert (result.exit_code, result.stderr) == (1, f"Error: {message}\n")
+    assert not cache.exists()
     return message.replace(f"{folder}/", "")
 
 
@@ -332,6 +342,56 @@ def test_a_parquet_table_that_cannot_be_meant_is_refused_with_its_row(tmp_path, 
 
 def test_a_file_that_is_no_parquet_is_named(tmp_path):
     assert "cannot read t.parquet as Parquet" in refusal(tmp_path, CSV, name="t.parquet")
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a table lies beside eight images, 1.png to 8.png."""
+    in_one_process(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    for row in range(1, 9):
+        paint(tmp_path / f"{row}.png", 20 * row)
+    return tmp_path / "labels.csv"
+
+
+EXTRACT = ("extract", "--encoder", "mean-colour", "--dataset", "labels.csv")
+
+
+def test_labels_without_image_and_images_without_label_end_the_command_or_are_left_out(table):
+    rows = "".join(f"{row},{'xy'[row % 2]}\n" for row in (1, 2, 3, 4, *range(10, 16)))
+    table.write_text(f"image,label\n{rows}")
+    result = run(*EXTRACT)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "Error: 6 of 10 labels have no image in .: 10, 11, 12, 13, 14, …. "
+        "Put the images there, or pass --allow-missing to leave such labels out\n",
+    )
+    table.write_text("image,label\n1,x\n2.png,y\n")
+    result = run(*EXTRACT)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "Error: 6 images in . have no label: 3.png, 4.png, 5.png, 6.png, 7.png, …. "
+        "Label them, move them away, or pass --allow-missing to leave them out\n",
+    )
+    result = run(*EXTRACT, "--allow-missing")
+    assert (result.exit_code, "2 images encoded" in result.stdout) == (0, True)
+    assert "left out: 6 images in . have no label: 3.png" in result.stderr
+
+
+def test_ids_classes_and_repeated_tags_reach_the_features_as_they_stand_in_the_file(table):
+    for row in range(1, 9):
+        (table.parent / f"{row}.png").rename(table.parent / f"00{row}.png")
+    cells = ["None", "NA;None", "None;NA;None", "", "NA", "None", "NA", "nan"]
+    rows = "".join(f"00{row},{cell}\n" for row, cell in enumerate(cells, start=1))
+    table.write_text(f"image,label\n{rows}")
+    refused = run(*EXTRACT)
+    assert refused.exit_code == 1
+    assert "labels.csv, line 5: no label. Add one, or pass --empty-tags negative" in refused.stderr
+    assert run(*EXTRACT, "--empty-tags", "negative").exit_code == 0
+    found = FeatureStore("cache").load("labels", "mean-colour")
+    assert found.ids == tuple(f"00{row}" for row in range(1, 9))
+    assert found.class_names == ("NA", "None", "nan")
+    assert found.labels.astype(int).tolist()[:4] == [[0, 1, 0], [1, 1, 0], [1, 1, 0], [0, 0, 0]]
 
 
 def test_classes_with_less_than_two_positives_are_named(tmp_path):

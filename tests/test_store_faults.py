@@ -35,13 +35,18 @@ def test_a_hundred_kills_lose_no_committed_row_and_leave_the_result_of_an_unbrok
 
 
 @pytest.mark.parametrize(
-    ("kind", "step"), [("reader", 97), ("plain", 41), ("journal", 11), ("plan", 29), ("spec", 2)]
+    ("kind", "step"),
+    [("reader", 97), ("plain", 41), ("torn", 16), ("journal", 11), ("plan", 29), ("spec", 2)],
 )
-def test_no_flipped_bit_gives_wrong_numbers_or_hangs(tmp_path: Path, kind: str, step: int) -> None:
+def test_no_flipped_bit_or_torn_sector_gives_wrong_numbers_or_hangs(
+    tmp_path: Path, kind: str, step: int
+) -> None:
     counts = run("flips", kind, tmp_path, 0, step)
     assert counts["flips"] > 200
     assert counts["detected"] > counts["flips"] / 4
-    assert {counts[name] for name in ("silent", "unexplained", "hang")} == {0}, f"bit {counts['first_bad']}"
+    assert {counts[name] for name in ("silent", "unexplained", "hang")} == {0}, (
+        f"damage {counts['first_bad']}"
+    )
 
 
 def test_a_power_cut_loses_no_committed_row(tmp_path: Path) -> None:

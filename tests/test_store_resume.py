@@ -332,6 +332,8 @@ def test_a_slow_disk_makes_the_encoder_wait_instead_of_filling_memory(
     encoder.join()
     sink.close()
     assert shelf.fill() == []
+    right = toy.all_features(shelf.dataset, shelf.spec, batch_size=2)
+    np.testing.assert_array_equal(shelf.load().features, right)
 
 
 def test_a_packing_process_that_is_killed_is_told_and_loses_nothing(

@@ -16,7 +16,7 @@ from imbpipe.cache.export import FORMATS, export
 from imbpipe.cache.gc import collect
 from imbpipe.cache.repair import repair
 from imbpipe.cache.verify import verify
-from imbpipe.errors import StoreError
+from imbpipe.errors import ImageError, StoreError
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +43,11 @@ def damage(shelf: toy.Shelf, row: int = 300) -> None:
     path.write_bytes(data)
 
 
+def same(shelf: toy.Shelf, paths: list[Path]) -> np.ndarray:
+    """What the encoder gave and gives."""
+    return np.stack([toy.encode(path.read_bytes(), 0, shelf.spec) for path in paths])
+
+
 def test_sound_features_verify(shelf: toy.Shelf) -> None:
     found = verify(shelf.folder.path)
     assert found.ok
@@ -59,23 +64,37 @@ def test_verify_compares_images_with_what_was_encoded(shelf: toy.Shelf) -> None:
     shelf.dataset.images[7].write_bytes(b"changed")
     shelf.dataset.images[8].unlink()
     found = verify(shelf.folder.path, images=True)
-    assert (found.images, found.absent) == (599, 1)
+    assert (found.images, found.absent) == (598, 1)
     (problem,) = found.problems
     assert "image 'image0007'" in problem
     assert "is not the one that was encoded" in problem
 
 
 def test_verify_encodes_rows_again(shelf: toy.Shelf) -> None:
-    def encode(paths: list[Path]) -> np.ndarray:
-        return np.stack([toy.encode(path.read_bytes(), 0, shelf.spec) for path in paths])
-
-    found = verify(shelf.folder.path, recompute=10, encode=encode)
+    found = verify(shelf.folder.path, recompute=10, encode=lambda paths: same(shelf, paths))
     assert (found.ok, found.recomputed, found.difference) == (True, 10, 0.0)
-    found = verify(shelf.folder.path, recompute=10, encode=lambda paths: encode(paths) * 1.01)
+    found = verify(shelf.folder.path, recompute=10, encode=lambda paths: same(shelf, paths) * 1.01)
     assert len(found.problems) == 10
     assert "row 0 ('image0000') encoded again differs by 0.01 of its largest value" in found.problems[0]
-    found = verify(shelf.folder.path, recompute=3, encode=lambda paths: encode(paths) * np.nan)
+    found = verify(shelf.folder.path, recompute=3, encode=lambda paths: same(shelf, paths) * np.nan)
     assert len(found.problems) == 3
+
+
+def test_verify_encodes_no_image_that_changed_or_is_not_here(shelf: toy.Shelf) -> None:
+    shelf.dataset.images[0].write_bytes(b"changed")
+    shelf.dataset.images[599].unlink()
+    found = verify(shelf.folder.path, images=True, recompute=3, encode=lambda paths: same(shelf, paths))
+    assert (found.recomputed, found.passed_over, found.difference) == (1, 1, 0.0)
+    (problem,) = found.problems
+    assert f"image 'image0000' at {shelf.dataset.images[0]} is not the one that was encoded" in problem
+
+
+def test_verify_names_an_image_that_can_no_more_be_decoded(shelf: toy.Shelf) -> None:
+    def encode(paths: list[Path]) -> np.ndarray:
+        raise ImageError("too little memory to decode it")
+
+    (problem,) = verify(shelf.folder.path, recompute=1, encode=encode).problems
+    assert problem == f"image 'image0000' at {shelf.dataset.images[0]}: too little memory to decode it"
 
 
 def test_verify_tells_of_a_damaged_journal_and_a_lost_plan(shelf: toy.Shelf) -> None:
@@ -221,15 +240,37 @@ def read_safetensors(base: Path) -> tuple:
 
 
 def read_projector(base: Path) -> tuple:
-    lines = [line.split("\t") for line in base.with_name("toys.metadata.tsv").read_text().splitlines()]
-    assert lines[0] == ["id", *toy.CLASSES]
-    vectors = np.loadtxt(base.with_name("toys.vectors.tsv"), delimiter="\t", dtype=np.float32)
-    return vectors, [line[0] for line in lines[1:]], np.array([line[1:] for line in lines[1:]]).astype(int)
+    """What TensorBoard serves to its page."""
+    from tensorboard.plugins.base_plugin import TBContext
+    from tensorboard.plugins.projector.projector_plugin import ProjectorPlugin
+    from werkzeug.test import Client
+
+    config = base.with_name("projector_config.pbtxt")
+    config.write_text(
+        'embeddings { tensor_name: "toys" '
+        'tensor_path: "toys.vectors.tsv" metadata_path: "toys.metadata.tsv" }'
+    )
+    pages = ProjectorPlugin(TBContext(logdir=str(base.parent))).get_plugin_apps()
+    served = {
+        name: Client(pages[f"/{name}"]).get("/?run=.&name=toys&num_rows=599")
+        for name in ("tensor", "metadata")
+    }
+    config.unlink()
+    header, *lines = [line.split("\t") for line in served["metadata"].text.splitlines()]
+    assert header == ["id", *toy.CLASSES]
+    vectors = np.frombuffer(served["tensor"].data, np.float32).reshape(-1, 8)
+    return vectors, [line[0] for line in lines], np.array([line[1:] for line in lines]).astype(int)
 
 
 def read_faiss(base: Path) -> tuple:
-    ids = base.with_name("toys.ids.txt").read_text().splitlines()
-    return np.load(base.with_name("toys.vectors.npy")), ids, None
+    """What an index holds and finds: each row is the nearest to itself."""
+    import faiss
+
+    index = faiss.IndexFlatL2(8)
+    index.add(np.load(base.with_name("toys.vectors.npy")))
+    vectors = index.reconstruct_n(0, index.ntotal)
+    assert index.search(vectors, 1)[1][:, 0].tolist() == list(range(599))
+    return vectors, base.with_name("toys.ids.txt").read_text().splitlines(), None
 
 
 READ = {
@@ -268,6 +309,17 @@ def test_an_export_that_fails_leaves_nothing_behind(
 def test_an_unknown_export_format_is_told_with_the_known_ones(shelf: toy.Shelf, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"no export format 'csv'. Known: npy, parquet, h5ad"):
         export(shelf.load(), "csv", tmp_path / "mine")
+
+
+def test_a_name_that_a_spreadsheet_would_compute_is_quoted(shelf: toy.Shelf, tmp_path: Path) -> None:
+    features = shelf.load()
+    names = ("=HYPERLINK(1)", "+1", "-1", "@a", "a=b", *features.ids[5:])
+    odd = type(features)(**{**vars(features), "ids": names, "class_names": ("=2+3", "common")})
+    export(odd, "projector", tmp_path / "odd")
+    lines = (tmp_path / "odd.metadata.tsv").read_text().splitlines()
+    assert lines[0] == "id\t'=2+3\tcommon"
+    first = [line.split("\t")[0] for line in lines[1:6]]
+    assert first == ["'=HYPERLINK(1)", "'+1", "'-1", "'@a", "a=b"]
 
 
 def test_names_with_tabs_and_newlines_stay_one_line_each(shelf: toy.Shelf, tmp_path: Path) -> None:

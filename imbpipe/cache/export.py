@@ -95,9 +95,14 @@ def _vectors_tsv(features: FeatureSet, path: Path) -> None:
 
 
 def _metadata_tsv(features: FeatureSet, path: Path) -> None:
-    header = "\t".join(["id", *map(show, features.class_names)])
-    rows = ("\t".join([show(name), *("01"[value] for value in row)]) for name, row in _labelled(features))
+    header = "\t".join(["id", *map(_cell, features.class_names)])
+    rows = ("\t".join([_cell(name), *("01"[value] for value in row)]) for name, row in _labelled(features))
     path.write_text("".join(f"{line}\n" for line in (header, *rows)), encoding="utf-8")
+
+
+def _cell(text: str) -> str:
+    """One cell; a spreadsheet would compute what begins like a formula, so that is quoted."""
+    return f"'{show(text)}" if text.startswith(("=", "+", "-", "@")) else show(text)
 
 
 def _labelled(features: FeatureSet) -> zip:
@@ -110,38 +115,45 @@ def _parquet(features: FeatureSet, path: Path) -> None:
 
     flat = pa.array(np.ascontiguousarray(features.features).reshape(-1))
     columns = {
-        "id": pa.array(features.ids),
+        "id": pa.array(map(_utf8, features.ids)),
         "features": pa.FixedSizeListArray.from_arrays(flat, _dim(features)),
     }
     labels = {
-        f"label:{name}": pa.array(column)
+        f"label:{_utf8(name)}": pa.array(column)
         for name, column in zip(features.class_names, features.labels.T, strict=True)
     }
     table = pa.table({**columns, **labels}).replace_schema_metadata(
         {"imbpipe": json.dumps(_origin(features))}
     )
-    pq.write_table(table, path)
+    with path.open("wb") as file:
+        pq.write_table(table, file)
 
 
 def _h5ad(features: FeatureSet, path: Path) -> None:
     import anndata
     import pandas as pd
 
-    labels = pd.DataFrame(features.labels, index=list(features.ids), columns=list(features.class_names))
+    names = list(map(_utf8, features.class_names))
+    labels = pd.DataFrame(features.labels, index=list(map(_utf8, features.ids)), columns=names)
     variables = pd.DataFrame(index=[f"{features.encoder}:{column}" for column in range(_dim(features))])
     origin = {**_origin(features), "spec": json.dumps(features.spec)}
     anndata.AnnData(X=features.features, obs=labels, var=variables, uns={"imbpipe": origin}).write_h5ad(path)
 
 
 def _safetensors(features: FeatureSet, path: Path) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     tensors = {
         "features": np.ascontiguousarray(features.features),
         "labels": np.ascontiguousarray(features.labels),
     }
     names = {"ids": features.ids, "class_names": features.class_names, "origin": _origin(features)}
-    save_file(tensors, path, metadata={name: json.dumps(value) for name, value in names.items()})
+    path.write_bytes(save(tensors, metadata={name: json.dumps(value) for name, value in names.items()}))
+
+
+def _utf8(text: str) -> str:
+    """Bytes of a file name that are no text become escapes, where a format takes nothing else."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _dim(features: FeatureSet) -> int:
@@ -158,6 +170,6 @@ FORMATS: dict[str, dict[str, Write]] = {
 }
 """Endings of the files of each format, and what writes them.
 
-projector: for TensorBoard's embedding projector. faiss: C-contiguous float32 vectors and their ids, one a
-line, control characters escaped.
+projector: for TensorBoard's embedding projector; an id or class that begins like a formula (=, +, -, @) has
+a ' before it. faiss: C-contiguous float32 vectors and their ids, one a line, control characters escaped.
 """

@@ -1,13 +1,18 @@
 """Encode what the cache does not hold yet."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from imbpipe.cache.fill_text import fill_text
+from imbpipe.cache.inventory import stored_inventory
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.plan import read_plan
 from imbpipe.cache.spec import Spec
 from imbpipe.datasets.dataset import Dataset
+from imbpipe.datasets.prompts import check_templates
 from imbpipe.encoders.encoder import Encoder
+from imbpipe.encoders.text import TextEncoder
+from imbpipe.errors import DatasetError, UsageError
 from imbpipe.types import Progress
 
 if TYPE_CHECKING:
@@ -25,21 +30,30 @@ def fill(
     workers: int | None = None,
     max_bad: float | None = None,
     rehash: bool = False,
+    templates: Sequence[str] = (),
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> "Summary":
     """Encode the images of `dataset` that have no current features, then pack features.h5.
 
+    By an encoder that reads, the names of the classes are encoded too. templates: captions with {} in the
+    place of the class; none: those that are stored already, else those that suit the data set.
+
     What was committed stays when this is stopped or fails; the next call goes on from there.
     batch_size: images encoded together; None: as the store began, a new one with the device's usual size;
         "auto": likewise, a new one with the size that is fastest now.
     Raises StoreError: another process writes, the disk is full. DatasetError: more than `max_bad` (a
-    share, 0 to 1) of the images cannot be read.
+    share, 0 to 1) of the images cannot be read. UsageError: captions that cannot be used.
     """
     from imbpipe.extract.batch_size import best_batch_size, usual_batch_size
     from imbpipe.extract.loop import extract
     from imbpipe.extract.spec import spec_of
 
+    check_templates(templates)
+    if templates and not isinstance(encoder, TextEncoder):
+        raise UsageError(
+            f"captions for {encoder.name!r}, which reads none", "Leave out --template, or name a CLIP encoder"
+        )
     spec = spec_of(encoder, dtype=dtype)
     size = batch_size if isinstance(batch_size, int) else _begun_with(store, dataset, encoder, spec)
     if size is None:
@@ -55,7 +69,11 @@ def fill(
             should_stop=should_stop,
         )
     if not summary.stopped:
+        if max_bad is not None:
+            _check_bad(Folder.of(store.root, dataset.name, encoder.name, spec), spec, max_bad)
         store.pack(dataset, encoder.name, spec)
+        if isinstance(encoder, TextEncoder):
+            fill_text(store, dataset, encoder, encoder.name, spec, templates)
     return summary
 
 
@@ -63,3 +81,15 @@ def _begun_with(store: "FeatureStore", dataset: Dataset, encoder: Encoder, spec:
     """The batch size of the plan that the folder holds: other batches would give other last bits."""
     plan = read_plan(Folder.of(store.root, dataset.name, encoder.name, spec).plan)
     return plan.batch_size if plan else None
+
+
+def _check_bad(folder: Folder, spec: Spec, max_bad: float) -> None:
+    """Count also what earlier runs set aside: a run ends at too many that it finds itself."""
+    stock = stored_inventory(folder, spec)
+    if stock is not None and len(stock.quarantined) > max_bad * len(stock.plan):
+        first = next(iter(stock.quarantined.values()))
+        raise DatasetError(
+            f"{len(stock.quarantined)} of {len(stock.plan)} images are set aside, more than --max-bad "
+            f"{max_bad:g} allows (first {first['path']}: {first['reason']})",
+            "Mend or remove them, or allow more; what was encoded is kept",
+        )

@@ -130,13 +130,15 @@ def row_crcs(
     ids: NDArray[np.bytes_], digests: NDArray[np.uint8], features: NDArray[Any]
 ) -> NDArray[np.uint32]:
     """CRC-32 of each row: its id as stored (padded with NUL), its image's digest, its features."""
-    parts = [
-        np.ascontiguousarray(part).view(np.uint8).reshape(len(ids), -1) for part in (ids, digests, features)
-    ]
-    data = np.concatenate(parts, axis=1)
-    flat, width = data.data.cast("B"), data.shape[1]
-    crcs = (zlib.crc32(flat[start : start + width]) for start in range(0, len(flat), width))
-    return np.fromiter(crcs, dtype="<u4", count=len(data))
+    heads = np.concatenate([_bytes_of(ids), _bytes_of(digests)], axis=1)
+    rows = _bytes_of(features)
+    crcs = (zlib.crc32(row, zlib.crc32(head)) for head, row in zip(heads, rows, strict=True))
+    return np.fromiter(crcs, dtype="<u4", count=len(rows))
+
+
+def _bytes_of(part: NDArray[Any]) -> NDArray[np.uint8]:
+    """(n, bytes of a row)."""
+    return np.ascontiguousarray(part).view(np.uint8).reshape(len(part), -1)
 
 
 def write_file(path: Path, content: Content, blocks: Iterable[NDArray[Any]]) -> str:

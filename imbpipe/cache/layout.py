@@ -1,6 +1,7 @@
 """Where things lie.
 
-<root>/<dataset>/<encoder>-<key12>/{SPEC.json, PLAN.json, part-RRRR.jnl, quarantine.jsonl, LOCK, features.h5}
+<root>/<dataset>/<encoder>-<key12>/{SPEC.json, PLAN.json, part-RRRR.jnl, quarantine.jsonl, LOCK, features.h5,
+text.safetensors}
 """
 
 import contextlib
@@ -77,6 +78,11 @@ class Folder:
     def features(self) -> Path:
         """The result."""
         return self.path / "features.h5"
+
+    @property
+    def text(self) -> Path:
+        """The class names as the encoder's text tower sees them, where it has one."""
+        return self.path / "text.safetensors"
 
     @property
     def quarantine(self) -> Path:

@@ -89,7 +89,8 @@ def _take_stock(folder: Folder, spec: Spec) -> Inventory:
     if len(stock.quarantined) == len(plan):
         reason = stock.quarantined[plan.ids[0]]["reason"]
         raise StoreError(
-            f"no image of {plan.dataset!r} could be read (first {plan.ids[0]!r}: {reason})", remedy
+            f"no image of {plan.dataset!r} could be read (first {plan.ids[0]!r}: {reason})",
+            f"Mend them. {remedy}",
         )
     return stock
 

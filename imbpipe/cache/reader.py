@@ -4,7 +4,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,6 +20,8 @@ from imbpipe.types import FeatureSet
 
 BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
 """What HDF5 and its reader raise at damaged files."""
+
+OTHER_DIGEST = "its contents do not match its digest"
 
 
 def read_features(path: Path) -> FeatureSet:
@@ -52,15 +54,24 @@ def read_rows(path: Path) -> tuple[Content, NDArray[Any]]:
 
 
 def verify_file(path: Path) -> str:
-    """The digest of the file at `path`, every row verified and none kept. Raises StoreError as above."""
+    """The digest of the file at `path`, every row verified, also alone, and none kept.
+
+    Raises StoreError as above.
+    """
     with _opened(path) as file:
         content = _read_content(file)
         digest = Digest()
+        crcs = np.empty_like(content.arrays["row_crc32"])
         for start in range(0, content.shape[0], BLOCK_ROWS):
-            digest.add(file["features"][start : start + BLOCK_ROWS])
-    if digest.finish(content) != content.digest:
-        raise damaged(path, "its contents do not match its digest")
-    return content.digest
+            rows = np.s_[start : start + BLOCK_ROWS]
+            block = file["features"][rows]
+            digest.add(block)
+            crcs[rows] = row_crcs(content.arrays["ids"][rows], content.arrays["image_digest"][rows], block)
+    found = digest.finish(content)
+    _check_rows(path, content, crcs)
+    if found != content.digest:
+        raise damaged(path, OTHER_DIGEST)
+    return found
 
 
 def read_content(path: Path) -> Content:
@@ -120,9 +131,18 @@ def damaged(path: Path, what: str) -> StoreError:
 def _opened(path: Path) -> Iterator[h5py.File]:
     """The file, its structure checked and no data touched yet."""
     check_regular(path)
-    with _broken_means_damaged(path), h5py.File(path, "r", locking=False) as file:
+    with _broken_means_damaged(path), _open(path) as file:
         check_structure(file, path)
         yield file
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "locking flag" not in str(error):
+            raise
+        return h5py.File(path, "r")  # this process has it open already, with a lock
 
 
 @contextlib.contextmanager
@@ -146,7 +166,9 @@ def _read_verified(file: h5py.File, path: Path) -> tuple[Content, NDArray[Any]]:
             raise _unreadable(path, source, content, start) from error
         digest.add(features[rows])
     if digest.finish(content) != content.digest:
-        _name_damage(path, content, features)
+        crcs = row_crcs(content.arrays["ids"], content.arrays["image_digest"], features)
+        _check_rows(path, content, crcs)
+        raise damaged(path, OTHER_DIGEST)
     return content, features
 
 
@@ -173,10 +195,9 @@ def _unreadable(path: Path, source: h5py.Dataset, content: Content, start: int) 
     return damaged(path, f"rows {start} to {last} (from {_decoded(content, 'ids')[start]!r}) cannot be read")
 
 
-def _name_damage(path: Path, content: Content, features: NDArray[Any]) -> NoReturn:
-    crcs = row_crcs(content.arrays["ids"], content.arrays["image_digest"], features)
+def _check_rows(path: Path, content: Content, crcs: NDArray[np.uint32]) -> None:
+    """crcs: (n,) of the rows as they were read."""
     bad = np.flatnonzero(crcs != content.arrays["row_crc32"])
-    if not len(bad):
-        raise damaged(path, "its contents do not match its digest")
-    first = _decoded(content, "ids")[bad[0]]
-    raise damaged(path, f"{len(bad)} rows do not match their checksums (first row {bad[0]}, {first!r})")
+    if len(bad):
+        first = _decoded(content, "ids")[bad[0]]
+        raise damaged(path, f"{len(bad)} rows do not match their checksums (first row {bad[0]}, {first!r})")

@@ -51,7 +51,7 @@ def _check_names(dataset: Dataset) -> None:
         if "\0" in name or not name:
             raise StoreError(f"{name!r} cannot name an image, a class or a data set", "Rename it")
     if not dataset.ids:
-        raise StoreError(f"{dataset.name!r} has no images")
+        raise StoreError(f"{dataset.name!r} has no images", "Put some there")
 
 
 def _old_plan(folder: Folder) -> StorePlan | None:

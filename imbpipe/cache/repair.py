@@ -17,6 +17,7 @@ from imbpipe.cache.pack import remove
 from imbpipe.cache.plan import hash_id, read_plan
 from imbpipe.cache.spec import Spec, canonical, journal_key
 from imbpipe.cache.stamp import NO_FILE
+from imbpipe.cache.text import read_text
 from imbpipe.errors import StoreError
 
 SALVAGE_ROWS = 256
@@ -60,6 +61,10 @@ def repair(path: Path) -> Repair:
             aside.append(_set_aside(folder.features))
         elif kept and _contradicts(folder):
             aside.append(_set_aside(folder.plan))
+        try:
+            read_text(folder)
+        except StoreError:
+            aside.append(_set_aside(folder.text))
         disk.sync_folder(folder.path)
     return Repair(path, kept, lost, tuple(aside), tuple(left), restored)
 

@@ -1,5 +1,6 @@
 """The feature store: what the rest of the program calls."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from imbpipe.cache.entries import Entry, list_entries, read_entry
@@ -10,11 +11,12 @@ from imbpipe.cache.pack import pack_in_child
 from imbpipe.cache.plan import BATCH_SIZE
 from imbpipe.cache.refresh import refresh
 from imbpipe.cache.spec import Spec, check_spec, describe_differences, extract_command, key_of
+from imbpipe.cache.text import TextFeatures, read_text, write_text
 from imbpipe.cache.worker import Worker
 from imbpipe.cache.writer import Writer
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.errors import StoreError
-from imbpipe.types import FeatureSet
+from imbpipe.types import Features, FeatureSet
 
 
 class FeatureStore:
@@ -59,6 +61,14 @@ class FeatureStore:
         if not current:
             pack_in_child(folder)
 
+    def text(self, dataset: str, encoder: str, spec: Spec) -> TextFeatures | None:
+        """What is stored of the class names, verified; None where nothing is. Raises StoreError: damaged."""
+        return read_text(Folder.of(self.root, dataset, encoder, spec))
+
+    def write_text(self, dataset: str, encoder: str, spec: Spec, text: TextFeatures) -> None:
+        """Store it beside the features. Raises StoreError: a value is not finite, the disk is full."""
+        write_text(Folder.of(self.root, dataset, encoder, spec), text)
+
     def load(
         self, dataset: str, encoder: str, *, spec: Spec | None = None, key: str | None = None
     ) -> FeatureSet:
@@ -81,7 +91,7 @@ class FeatureStore:
                 raise StoreError(fact, folder.repair_command if mend else command)
         features = read_features(folder.features)
         _check_owner(features, folder, dataset, encoder)
-        return features
+        return replace(features, text=_text_of(folder, features))
 
     def entries(self) -> list[Entry]:
         """What there is, in order of data set, encoder and key."""
@@ -124,6 +134,12 @@ def _several(dataset: str, encoder: str, entries: list[Entry]) -> StoreError:
         f"{len(entries)} sets of features of {dataset!r} by {encoder!r}: {sets}",
         "Say which with --key, or remove one (imbpipe cache list shows them)",
     )
+
+
+def _text_of(folder: Folder, features: FeatureSet) -> Features | None:
+    """The classes as captions; None where there are none, or those of other class names."""
+    text = read_text(folder)
+    return text.classifier() if text is not None and text.class_names == features.class_names else None
 
 
 def _check_owner(features: FeatureSet, folder: Folder, dataset: str, encoder: str) -> None:

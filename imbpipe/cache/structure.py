@@ -22,7 +22,7 @@ def check_regular(path: Path) -> None:
     try:
         found = os.stat(path)
     except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror}") from error
+        raise StoreError(f"cannot read {path}: {error.strerror}", "Check path and permissions") from error
     if not stat.S_ISREG(found.st_mode):
         raise StoreError(f"{path} is not a regular file", REMEDY)
 

@@ -1,7 +1,7 @@
 """Check everything that can be checked of stored features."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,8 @@ from imbpipe.cache.inventory import Inventory, stored_inventory
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.spec import Spec, key_of
 from imbpipe.cache.stamp import digest_of
-from imbpipe.errors import StoreError
+from imbpipe.cache.text import read_text
+from imbpipe.errors import ImageError, StoreError
 from imbpipe.types import Features, FeatureSet
 
 Encode = Callable[[Sequence[Path]], Features]
@@ -25,8 +26,9 @@ class Verification:
     """What was found in one folder.
 
     rows: verified in features.h5. problems: in words, each with its place; none where all is well.
-    images: read again and compared; absent: not on this machine.
-    recomputed: rows encoded again; difference: the largest, relative to the row's largest value.
+    images: behind the rows, read again and compared; absent: not on this machine.
+    recomputed: rows encoded again; passed_over: not, since their image is not on this machine;
+    difference: the largest, relative to the row's largest value.
     """
 
     path: Path
@@ -35,6 +37,7 @@ class Verification:
     images: int = 0
     absent: int = 0
     recomputed: int = 0
+    passed_over: int = 0
     difference: float = 0.0
 
     @property
@@ -63,6 +66,10 @@ def verify(
     else:
         problems += _journal_problems(stock)
     features = _read(folder, spec, problems)
+    try:
+        read_text(folder)
+    except StoreError as error:
+        problems.append(error.fact)
     rows = 0 if features is None else len(features.ids)
     result = Verification(path, rows, tuple(problems))
     if stock is None or features is None:
@@ -98,40 +105,52 @@ def _read(folder: Folder, spec: Spec, problems: list[str]) -> FeatureSet | None:
 
 
 def _compare_images(result: Verification, stock: Inventory) -> Verification:
-    found = [digest_of(path) for path in stock.plan.paths]
+    found = {row: digest_of(stock.plan.paths[row]) for row in np.flatnonzero(stock.plan.packed).tolist()}
+    there = {row: digest for row, digest in found.items() if digest is not None}
     changed = [
-        f"image {name!r} at {path} is not the one that was encoded"
-        for name, path, digest, row in zip(
-            stock.plan.ids, stock.plan.paths, found, range(len(found)), strict=True
-        )
-        if digest is not None and stock.plan.packed[row] and digest != stock.digests[row].tobytes()
+        _changed(stock, row) for row, digest in there.items() if digest != stock.digests[row].tobytes()
     ]
-    absent = found.count(None)
-    return Verification(
-        result.path, result.rows, (*result.problems, *changed), images=len(found) - absent, absent=absent
-    )
+    problems = (*result.problems, *changed)
+    return replace(result, problems=problems, images=len(there), absent=len(found) - len(there))
+
+
+def _changed(stock: Inventory, row: int) -> str:
+    return f"image {stock.plan.ids[row]!r} at {stock.plan.paths[row]} is not the one that was encoded"
 
 
 def _compare_rows(
     result: Verification, stock: Inventory, features: FeatureSet, count: int, encode: Encode
 ) -> Verification:
-    places = np.unique(np.linspace(0, len(features.ids) - 1, count).round().astype(int))
-    paths = [Path(stock.plan.paths[stock.plan.place[features.ids[place]]]) for place in places]
-    stored, again = features.features[places], encode(paths)
-    scale = np.maximum(np.abs(stored).max(axis=1), np.finfo(np.float32).tiny)
-    difference = np.abs(stored - again).max(axis=1) / scale
-    tolerance = TOLERANCE[features.spec["dtype"]]
-    wrong = [
-        f"row {place} ({features.ids[place]!r}) encoded again differs by {error:.2g} of its largest value"
-        for place, error in zip(places, difference, strict=True)
-        if not error <= tolerance
-    ]
-    return Verification(
-        result.path,
-        result.rows,
-        (*result.problems, *wrong),
-        images=result.images,
-        absent=result.absent,
-        recomputed=len(places),
-        difference=float(difference.max()),
+    problems, differences, passed_over = list(result.problems), [], 0
+    for place in np.unique(np.linspace(0, len(features.ids) - 1, count).round().astype(int)).tolist():
+        row = stock.plan.place.get(features.ids[place])
+        digest = None if row is None else digest_of(stock.plan.paths[row])
+        if row is None or digest is None:
+            passed_over += 1
+        elif digest != stock.digests[row].tobytes():
+            problems.append(_changed(stock, row))
+        else:
+            try:
+                again = encode([Path(stock.plan.paths[row])])[0]
+            except ImageError as error:
+                problems.append(f"image {stock.plan.ids[row]!r} at {stock.plan.paths[row]}: {error.fact}")
+                continue
+            differences.append(_difference(features.features[place], again))
+            if not differences[-1] <= TOLERANCE[features.spec["dtype"]]:
+                problems.append(
+                    f"row {place} ({features.ids[place]!r}) encoded again differs by {differences[-1]:.2g} "
+                    "of its largest value"
+                )
+    return replace(
+        result,
+        problems=tuple(dict.fromkeys(problems)),
+        recomputed=len(differences),
+        passed_over=passed_over,
+        difference=max(differences, default=0.0),
     )
+
+
+def _difference(stored: Features, again: Features) -> float:
+    """The largest, relative to the largest value. stored, again: (d,)."""
+    scale = max(float(np.abs(stored).max()), float(np.finfo(np.float32).tiny))
+    return float(np.abs(stored - again).max()) / scale

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -10,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbpipe.cache import disk
+from imbpipe.cache.buffers import Buffers
 from imbpipe.cache.group import Group, Payload
 from imbpipe.cache.journal import QUARANTINE, ROWS, heads_of, pack_rows
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.part import Part
 from imbpipe.cache.plan import StorePlan
-from imbpipe.cache.spec import DTYPES, Spec, canonical
+from imbpipe.cache.spec import Spec, canonical
 from imbpipe.cache.stamp import DIGEST_BYTES
 from imbpipe.cache.worker import Worker, batches_of
 from imbpipe.errors import StoreError
@@ -25,6 +27,16 @@ SYNC_BATCHES = 16
 SYNC_SECONDS = 2.0
 MOST_QUEUED = 64
 """Records that may wait while the disk is slow, before `write` waits too."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Record:
+    """What waits to be appended. features: what of it is given back to the buffers afterwards."""
+
+    kind: int
+    payload: Payload
+    rows: int
+    features: NDArray[Any] | None = None
 
 
 class Writer:
@@ -44,7 +56,8 @@ class Writer:
         self._part: Part | None = None
         self._thread = threading.Thread(target=self._run, name="store-commit", daemon=True)
         self._state = threading.Condition()
-        self._queue: list[tuple[int, Payload, int]] = []
+        self._queue: list[_Record] = []
+        self._buffers = Buffers(plan.batch_size, spec)
         self._handed = self._committed = 0
         self._asked = self._closing = False
         self._failure: Exception | None = None
@@ -64,10 +77,10 @@ class Writer:
 
         Raises StoreError: a value is not finite, the dimension differs, the disk is full.
         """
-        stored = self._as_stored(rows, features)
+        stored = self._copy(rows, features)
         heads = self._heads[rows]
         heads["digest"] = digests[:, :DIGEST_BYTES]
-        self._hand_over(ROWS, pack_rows(heads, stored), len(rows))
+        self._hand_over(_Record(ROWS, pack_rows(heads, stored), len(rows), stored))
 
     def quarantine(self, row: int, reason: str, digest: bytes) -> None:
         """Set one image aside; digest: SHA-256 of its bytes, empty where it could not be read."""
@@ -78,7 +91,7 @@ class Writer:
             "sha256": digest.hex(),
             "stamp": self._plan.stamps[row].tolist(),
         }
-        self._hand_over(QUARANTINE, [canonical(refusal)], 1)
+        self._hand_over(_Record(QUARANTINE, [canonical(refusal)], 1))
 
     def commit(self) -> None:
         """Return once everything handed over is safe on disk. Raises StoreError: it cannot be."""
@@ -117,14 +130,14 @@ class Writer:
             if error is None:
                 raise
 
-    def _as_stored(self, rows: NDArray[np.int64], features: Features) -> NDArray[Any]:
-        """A copy, since the caller may use its array again."""
+    def _copy(self, rows: NDArray[np.int64], features: Features) -> NDArray[Any]:
+        """As they are stored; a copy, since the caller may use its array again."""
         if features.shape != (len(rows), self._dim):
             raise StoreError(
-                f"features of shape {features.shape} for {len(rows)} rows of {self._dim} dimensions"
+                f"features of shape {features.shape} for {len(rows)} rows of {self._dim} dimensions",
+                "Mend the encoder: it does not give what it says",
             )
-        with np.errstate(over="ignore"):
-            stored = np.array(features, DTYPES[self._dtype], order="C")
+        stored = self._buffers.copy(features)
         finite = np.isfinite(stored)
         if not finite.all():
             name = self._plan.ids[int(rows[int(np.argmin(finite.all(axis=1)))])]
@@ -132,7 +145,7 @@ class Writer:
             raise StoreError(f"the features of {name!r} are not finite as {self._dtype}", remedy)
         return stored
 
-    def _hand_over(self, kind: int, payload: Payload, rows: int) -> None:
+    def _hand_over(self, record: "_Record") -> None:
         with self._state:
             if self._part is None:
                 raise ValueError("nothing is pending, or the writer is closed")
@@ -140,8 +153,8 @@ class Writer:
                 self._state.wait()
             if self._failure is not None:
                 raise self._failure
-            self._queue.append((kind, payload, rows))
-            self._handed += rows
+            self._queue.append(record)
+            self._handed += record.rows
             self._state.notify_all()
 
     def _run(self) -> None:
@@ -171,8 +184,10 @@ class Writer:
             self._state.notify_all()
             if self._closing and not records:
                 return False
-        for kind, payload, rows in records:
-            group.append(kind, payload, rows)
+        for record in records:
+            group.append(record.kind, record.payload, record.rows)
+            if record.features is not None:
+                self._buffers.give_back(record.features)
         if group.waiting and (
             asked or group.waiting >= SYNC_BATCHES or group.due(SYNC_SECONDS) <= time.monotonic()
         ):

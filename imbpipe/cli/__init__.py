@@ -11,8 +11,11 @@ from imbpipe.errors import EXIT_INTERRUPTED, ImbpipeError
 COMMANDS = {
     "extract": "Encode every image once with a frozen encoder into one HDF5 file.",
     "train": "Train heads over cached features and compare with the baseline.",
-    "compare": "Run a whole experiment file: encode what is missing, train what is missing, tabulate.",
+    "compare": "Run a whole experiment file: encode what is missing, train what is missing, rank.",
+    "evaluate": "Say what saved scores are worth, class by class, and what accuracy hides.",
+    "claims": "Test the paper's eight claims by its text's protocol and by its code's, side by side.",
     "figures": "Draw the paper's figures from finished runs.",
+    "report": "Make one self-contained HTML page of a finished comparison.",
     "cache": "Look after the cached features.",
     "datasets": "List the data sets, where to get them and under what terms.",
     "encoders": "List the encoders.",

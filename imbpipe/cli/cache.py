@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imbpipe.cli import options
-from imbpipe.cli.output import print_json, print_table, say
-from imbpipe.errors import EXIT_INPUT, StoreError
+from imbpipe.cli.output import print_json, print_table, say, tell
+from imbpipe.errors import EXIT_INPUT, StoreError, show
 
 if TYPE_CHECKING:
     from imbpipe.cache.entries import Entry
@@ -78,7 +78,7 @@ def info(cache: Path, as_json: bool, **which: Any) -> None:
         print_json([asdict(entry) for entry in entries])
         return
     for entry in entries:
-        click.echo(click.style(f"{entry.path}: {entry.state}", bold=True))
+        click.secho(show(f"{entry.path}: {entry.state}"), bold=True)
         print_table(["field", "value"], [[name, str(value)] for name, value in flat(entry.spec).items()])
 
 
@@ -103,7 +103,7 @@ def verify(cache: Path, images: bool, recompute: int, weights: str, as_json: boo
             entry.path,
             images=images,
             recompute=recompute,
-            encode=_encode_with(entry, weights) if recompute else None,
+            encode=_encode_with(entry, weights) if recompute and not entry.problem else None,
         )
         for entry in _entries(cache, **which)
     ]
@@ -112,26 +112,34 @@ def verify(cache: Path, images: bool, recompute: int, weights: str, as_json: boo
     for result in [] if as_json else results:
         facts = [f"{result.rows} rows verified"]
         facts += [f"{result.images} images compared, {result.absent} not here"] if images else []
-        if result.recomputed:
+        if recompute:
             facts.append(
-                f"{result.recomputed} rows encoded again, largest difference {result.difference:.1e}"
+                f"{result.recomputed} rows encoded again, largest difference {result.difference:.1e}, "
+                f"{result.passed_over} whose image is not here"
             )
-        click.echo(f"{result.path}: {'; '.join([*facts, *(result.problems or ['no problem'])])}")
+        tell(f"{result.path}: {'; '.join([*facts, *(result.problems or ['no problem'])])}")
     if not all(result.ok for result in results):
         say("Run: imbpipe cache repair, then the extraction again.")
         sys.exit(EXIT_INPUT)
 
 
 def _encode_with(entry: "Entry", weights: str) -> Any:
+    from imbpipe.cache.spec import describe_differences
     from imbpipe.encoders.load import load_encoder
     from imbpipe.extract.images import encode_images
-    from imbpipe.extract.spec import compute_of
+    from imbpipe.extract.spec import compute_of, spec_of
 
     encoder = load_encoder(
         entry.encoder,
         weights="random" if entry.weights == "random" else weights,
         compute=compute_of(entry.spec),
     )
+    differences = describe_differences(entry.spec, spec_of(encoder, dtype=entry.dtype))
+    if differences:
+        raise StoreError(
+            f"{entry.path} cannot be encoded again: it was made with other {differences}",
+            "Give --weights what it was made with, or leave out --recompute",
+        )
     return lambda paths: encode_images(encoder, paths)
 
 
@@ -149,9 +157,9 @@ def repair(cache: Path, as_json: bool, **which: Any) -> None:
         return
     for result in results:
         todo = "; run the extraction again" if result.needs_extraction else ""
-        click.echo(f"{result.path}: {result.kept} rows sound, {len(result.lost)} lost{todo}")
+        tell(f"{result.path}: {result.kept} rows sound, {len(result.lost)} lost{todo}")
         for path in result.aside:
-            click.echo(f"  set aside: {path}")
+            tell(f"  set aside: {path}")
 
 
 @cache.command()
@@ -177,7 +185,7 @@ def export(
 
     done = export_features(FeatureStore(cache).load(dataset, encoder, key=key), form, target, force=force)
     for path in done.paths:
-        click.echo(path)
+        tell(str(path))
 
 
 @cache.command()
@@ -195,7 +203,7 @@ def gc(cache: Path, remove: bool, dry_run: bool, **which: Any) -> None:
         raise click.UsageError("--remove needs --dataset, --encoder or --key, so that not everything goes.")
     done = collect(cache, remove=_entries(cache, **which) if remove else (), dry_run=dry_run)
     for path in done.paths:
-        click.echo(path)
+        tell(str(path))
     say(f"{done.bytes / 1e6:.1f} MB {'would be' if dry_run else ''} freed.".replace("  ", " "))
     for path in done.busy:
         say(f"Left alone, in use: {path}")

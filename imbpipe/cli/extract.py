@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from imbpipe.cli import options
-from imbpipe.cli.output import bar, print_json, say
+from imbpipe.cli.output import bar, print_json, say, tell
 from imbpipe.errors import EXIT_INTERRUPTED, EXIT_QUARANTINED
 
 
@@ -63,8 +63,13 @@ def stop_flag() -> Iterator[Callable[[], bool]]:
 )  # fmt: skip
 @options.compute
 @click.option(
-    "--max-bad", type=click.FloatRange(0, 1), metavar="SHARE",
-    help="Stop when more than this share of the images cannot be read; default: set them aside, go on.",
+    "--max-bad", type=options.Share(), metavar="SHARE",
+    help="Stop when more than this share of the images (1% or 0.01) cannot be read; default: set them aside, "
+    "go on.",
+)  # fmt: skip
+@click.option(
+    "--template", "templates", multiple=True, metavar="TEXT",
+    help="CLIP: a caption with {} for the class name, as 'a photo of a {}.'; several are averaged.",
 )  # fmt: skip
 @click.option("--rehash", is_flag=True, help="Trust no modification time: read every image again.")
 @options.label_reading
@@ -75,8 +80,9 @@ def extract(
 ) -> None:  # fmt: skip
     """Encode every image once with a frozen encoder into one HDF5 file.
 
-    A second call encodes only what is new or changed; an interrupted one goes on where it stopped. Images
-    that cannot be read are set aside, named at the end, and make the exit status 3.
+    A second call encodes only what is new or changed; after an interruption (exit status 75) it goes on
+    where that stopped. Images that cannot be read are set aside, named at the end, and make the exit
+    status 3.
 
     \b
       imbpipe extract --encoder resnet18
@@ -106,7 +112,7 @@ def extract(
         report = {"dataset": data.name, "encoder": network.name, "set_aside": entry.quarantined}
         print_json({**report, "weights": asdict(network.weights), **asdict(summary)})
     else:
-        click.echo(
+        tell(
             f"{data.name}, {network.name} ({network.weights.kind} weights): "
             f"{summary.encoded} images encoded, "
             f"{entry.rows - summary.encoded} already there, {entry.quarantined} set aside."
@@ -117,5 +123,8 @@ def extract(
         say("Interrupted. What was encoded is safe; the same command goes on from here.")
         sys.exit(EXIT_INTERRUPTED)
     if entry.quarantined:
-        say(f"All that were set aside, with the reasons: {entry.path / 'quarantine.jsonl'}")
+        say(
+            f"All that were set aside, with the reasons: {entry.path / 'quarantine.jsonl'}. "
+            "Mend or replace them and run the same command again: it reads no others."
+        )
         sys.exit(EXIT_QUARANTINED)

@@ -19,9 +19,12 @@ def _listing(registry: Callable[[], Registry[Any]], title: str) -> Callable[[boo
             print_json(entries)
             return
         for entry in entries:
-            click.echo(f"{click.style(entry.pop('name'), bold=True)}: {entry.pop('summary')}")
+            name = entry.pop("name")
+            click.echo(f"{click.style(name, bold=True)}: {entry.pop('summary')}")
+            defaults = things.defaults(name)
             for fact, text in entry.items():
-                click.echo(_wrapped(f"{fact}: {text}"))
+                value = defaults.get(fact)
+                click.echo(_wrapped(f"{fact}: {text}" if value is None else f"{fact} = {value}: {text}"))
 
     show.__doc__ = title
     return show
@@ -78,5 +81,19 @@ encoders = _command(
     "List the encoders.\n\n"
     "Any other by its library's name: open_clip:MODEL/PRETRAINED, torchvision:NAME, timm:NAME[@SIZE].",
 )
-strategies = _command("strategies", _strategies, "List the strategies, their parameters and sources.")
+
+
+@click.command()
+@options.as_json
+@click.option("--markdown", is_flag=True, help="Print the table of docs/strategies.md.")
+def strategies(as_json: bool, markdown: bool) -> None:
+    """List the strategies, their parameters and sources."""
+    if markdown:
+        from imbpipe.strategies.table import markdown_table
+
+        click.echo(markdown_table())
+        return
+    _listing(_strategies, "")(as_json)
+
+
 metrics = _command("metrics", _metrics, "List the metrics.")

@@ -25,6 +25,9 @@ device = click.option(
     "--device", default="auto", show_default=True, metavar="auto|cpu|cuda",
     help="Where to compute; auto takes a GPU when there is one.",
 )  # fmt: skip
+cached = click.option(
+    "--cached", is_flag=True, help="Encode nothing: take features that are there; images need not be."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 split = click.option(
     "--split", type=click.Choice(["stratified", "random", "official"]),
@@ -70,6 +73,22 @@ def compute(command: Command) -> Command:
     return with_compute
 
 
+class Share(click.ParamType):
+    """A number from 0 to 1, also written in per cent."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value)
+        try:
+            number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number <= 1:
+            self.fail(f"{text!r} is no share of 0 to 1: give 0.01 or 1%.", param, ctx)
+        return number
+
+
 def label_reading(command: Command) -> Command:
     """How to read label files; gives the command a `ReadOptions` as `reading`."""
 
@@ -103,15 +122,16 @@ class StrategyCommand(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         from imbpipe.strategies.strategy import STRATEGIES, parameters_of
 
-        takers: dict[str, list[str]] = {}
+        meanings: dict[str, dict[str, list[str]]] = {}
         for strategy in STRATEGIES:
             for name in parameters_of(strategy):
-                takers.setdefault(name, []).append(strategy)
+                meaning = STRATEGIES.facts(strategy)[name].removesuffix(".")
+                meanings.setdefault(name, {}).setdefault(meaning, []).append(strategy)
         own = super().get_params(ctx)
         options = [
             click.Option([f"--{name.replace('_', '-')}", f"parameter_{name}"], metavar="VALUE",
-                         help=f"{', '.join(strategies)}: {STRATEGIES.facts(strategies[0])[name]}")
-            for name, strategies in takers.items()
+                         help=". ".join(f"{', '.join(takers)}: {text}" for text, takers in texts.items()))
+            for name, texts in meanings.items()
         ]  # fmt: skip
         return [*own[:-1], *options, own[-1]]
 

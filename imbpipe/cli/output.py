@@ -17,9 +17,14 @@ def say(message: str) -> None:
     click.echo(show(message), err=True)
 
 
+def tell(message: str) -> None:
+    """A line of the result."""
+    click.echo(show(message))
+
+
 def print_json(result: Any) -> None:
-    """One JSON document on stdout; what is not a number is null."""
-    click.echo(json.dumps(_finite(result), indent=2, ensure_ascii=False, default=str))
+    """One JSON document on stdout, in ASCII whatever names are in it; what is not a number is null."""
+    click.echo(json.dumps(_finite(result), indent=2, default=str))
 
 
 def _finite(value: Any) -> Any:

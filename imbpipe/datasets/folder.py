@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from imbpipe.datasets.dataset import TEST, TRAIN, VALIDATION, Dataset
-from imbpipe.datasets.images import check_ids, first_five, is_image, unlabelled
+from imbpipe.datasets.images import check_unique, first_five, is_image, unlabelled
 from imbpipe.datasets.options import ReadOptions
 from imbpipe.errors import DatasetError, show
 
@@ -47,10 +47,10 @@ def read_folder(folder: Path, options: ReadOptions) -> Dataset:
     if others:
         notes.append(f"left out: {len(others):,} files in {folder} are no images: {first_five(others)}")
     ids = tuple(file.id for file in images)
-    check_ids(ids, lambda row: images[row].path)
+    check_unique(ids, lambda row: images[row].path)
     column = {name: c for c, name in enumerate(names)}
     return Dataset(
-        folder.resolve().name,
+        _text(folder.resolve().name),
         ids,
         tuple(Path(file.path) for file in images),
         np.eye(len(names), dtype=bool)[[column[file.name] for file in images]],

@@ -31,7 +31,6 @@ def is_image(name: str) -> bool:
 
 def check_ids(ids: Sequence[str], place: Place) -> None:
     """Raises DatasetError: an id that is empty, leaves the folder (`..`, absolute), or occurs twice."""
-    first: dict[str, int] = {}
     for row, name in enumerate(ids):
         if not name or "\0" in name:
             raise DatasetError(f"{place(row)}: {name!r} names no image", "Name one or delete the row")
@@ -40,6 +39,13 @@ def check_ids(ids: Sequence[str], place: Place) -> None:
                 f"{place(row)}: {name!r} leads out of the images' folder",
                 "Name images relative to it, without '..'",
             )
+    check_unique(ids, place)
+
+
+def check_unique(ids: Sequence[str], place: Place) -> None:
+    """Raises DatasetError: an id occurs twice."""
+    first: dict[str, int] = {}
+    for row, name in enumerate(ids):
         if first.setdefault(name, row) != row:
             raise _twice(name, place(first[name]), place(row))
 

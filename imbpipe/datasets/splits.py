@@ -13,7 +13,8 @@ from imbpipe.datasets.stratify import stratify
 from imbpipe.errors import DatasetError, UsageError
 from imbpipe.types import Rows
 
-Kind = Literal["stratified", "official", "random"]
+Kind = Literal["stratified", "official", "random", "no-test"]
+NO_TEST = "no-test"
 Fractions = tuple[float, float, float]
 Parts = NDArray[np.int8]
 
@@ -22,6 +23,7 @@ Parts = NDArray[np.int8]
 class Split:
     """Three sets of row numbers, ascending, that together hold every row once.
 
+    Only a split without test images says otherwise: its validation and test rows are the same.
     name: kind, fractions and seed.
     """
 
@@ -45,6 +47,9 @@ def make_split(
         its count allows; "random" is a plain shuffle; "official" is the owner's division. An owner who
         publishes two parts reports on the second: it becomes the test part, and validation is cut
         from the training rows, stratified and by seed, in the proportion of `fractions` (a quarter).
+        "no-test" is the mistake of the paper's code, kept to see what it does: the validation rows are
+        trained on as well, and whatever is chosen is chosen on the test rows; with the owner's division
+        where there is one.
     fractions: of train, validation and test; they sum to 1.
     groups: (n,) rows with the same number (near-identical images) stay on one side; the owner's own
         division is taken as it is.
@@ -61,9 +66,12 @@ def make_split(
         raise UsageError(f"fractions {fractions} of a split", "Give three that sum to 1, train above 0")
     if groups is not None and groups.shape != (len(dataset),):
         raise DatasetError(f"groups of shape {groups.shape} for {len(dataset)} rows", "Give one number a row")
+    if kind == NO_TEST:
+        fractions = (fractions[TRAIN] + fractions[VALIDATION], 0.0, fractions[TEST])
     parts = _KINDS[kind](dataset, fractions, groups, np.random.default_rng(seed))
     name = f"{kind}-{'-'.join(f'{fraction:.0%}'[:-1] for fraction in fractions)}-seed{seed}"
-    return _checked(dataset, parts, fractions, name)
+    split = _checked(dataset, parts, fractions, name)
+    return replace(split, validation=split.test) if kind == NO_TEST else split
 
 
 def _stratified(dataset: Dataset, fractions: Fractions, groups: Rows | None, rng: Generator) -> Parts:
@@ -101,10 +109,17 @@ def _official(dataset: Dataset, fractions: Fractions, groups: Rows | None, rng: 
     return parts
 
 
+def _no_test(dataset: Dataset, fractions: Fractions, groups: Rows | None, rng: Generator) -> Parts:
+    if dataset.official is not None:
+        return np.where(dataset.official == TRAIN, TRAIN, TEST).astype(np.int8)
+    return _stratified(dataset, fractions, groups, rng)
+
+
 _KINDS: dict[str, Callable[[Dataset, Fractions, Rows | None, Generator], Parts]] = {
     "stratified": _stratified,
     "random": _random,
     "official": _official,
+    NO_TEST: _no_test,
 }
 
 

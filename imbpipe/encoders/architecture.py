@@ -1,7 +1,7 @@
 """What a library of networks has to say of one of its networks before any parameter is loaded."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,21 @@ class Official:
 
 
 @dataclass(frozen=True)
+class TextTower:
+    """The half of a network that encodes captions, not yet built.
+
+    initialise, fit: as an Architecture's, from the same checkpoint; they map (b, length) tokens to (b, d).
+    tokenize: b captions -> (b, length) tokens, the library's own.
+    identity: architecture and tokenizer, as JSON values.
+    """
+
+    initialise: Callable[[], "torch.nn.Module"]
+    fit: Callable[[Tensors], "torch.nn.Module"]
+    tokenize: Callable[[Sequence[str]], "torch.Tensor"]
+    identity: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Architecture:
     """A network, not yet built.
 
@@ -47,6 +62,7 @@ class Architecture:
         Both map (b, 3, h, w) to (b, d).
     transform: RGB image -> (3, h, w) float32, the library's own.
     identity: library, architecture, layer, every field of the transform, library versions.
+    text: the text tower, where the network has one.
     """
 
     initialise: Callable[[], "torch.nn.Module"]
@@ -54,6 +70,7 @@ class Architecture:
     transform: Callable[["Image"], "torch.Tensor"]
     identity: Mapping[str, Any]
     official: Official
+    text: TextTower | None = None
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from imbpipe.encoders.architecture import Architecture
 from imbpipe.encoders.compute import (
     DEFAULT,
     Compute,
@@ -15,7 +14,6 @@ from imbpipe.encoders.encoder import Lane, Weights
 from imbpipe.encoders.openvino_backend import OpenVinoBackend
 from imbpipe.encoders.resize import BY_BYTES, BY_LIBRARY, Resize, resize_of
 from imbpipe.encoders.torch_backend import TorchBackend
-from imbpipe.encoders.weights import with_weights
 from imbpipe.errors import UsageError
 from imbpipe.types import Features
 
@@ -100,22 +98,6 @@ def _identity(identity: Mapping[str, Any], backend: str, resize: Resize | None) 
         "preprocess": {**identity["preprocess"], "resized_by": BY_BYTES if resize else BY_LIBRARY},
         "versions": {**identity["versions"], **release},
     }
-
-
-def assemble(
-    name: str, architecture: Architecture, weights: str, device: str, seed: int, compute: Compute = DEFAULT
-) -> FrozenEncoder:
-    """Build an architecture with its weights (see `load_encoder` for the arguments)."""
-    network, found = with_weights(architecture, weights, seed)
-    return FrozenEncoder(
-        name,
-        network,
-        architecture.transform,
-        weights=found,
-        identity=architecture.identity,
-        device=device,
-        compute=compute,
-    )
 
 
 def resolve_device(device: str) -> str:

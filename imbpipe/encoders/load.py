@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from imbpipe.encoders import open_clip, timm, torchvision
 from imbpipe.encoders.architecture import Architecture
+from imbpipe.encoders.assemble import assemble
 from imbpipe.encoders.compute import DEFAULT, Compute
 from imbpipe.encoders.encoder import ENCODERS, Encoder
-from imbpipe.encoders.frozen import assemble, resolve_device
+from imbpipe.encoders.frozen import resolve_device
 from imbpipe.errors import UnknownNameError
 
 LIBRARIES: dict[str, Callable[[str], Architecture]] = {

@@ -1,14 +1,15 @@
-"""Image towers of open_clip."""
+"""Image and text towers of open_clip."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from imbpipe.encoders.architecture import Architecture, Official, Tensors, known_name, versions
+from imbpipe.encoders.architecture import Architecture, Official, Tensors, TextTower, known_name, versions
+from imbpipe.encoders.assemble import assemble
 from imbpipe.encoders.compute import Compute
 from imbpipe.encoders.encoder import ENCODERS, Encoder
-from imbpipe.encoders.frozen import assemble
 from imbpipe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def architecture(spec: str) -> Architecture:
             "versions": versions("open_clip_torch", "torchvision", "torch"),
         },
         official=_official(model, tag, published),
+        text=_text(model, config),
     )
 
 
@@ -106,4 +108,44 @@ def _fit(config: dict[str, Any], tensors: Tensors) -> "torch.nn.Module":
     tower = _tower(config)
     seen = {name.removeprefix(TOWER): tensor for name, tensor in tensors.items() if name.startswith(TOWER)}
     tower.load_state_dict(seen)
+    return tower
+
+
+def _text(model: str, config: dict[str, Any]) -> TextTower | None:
+    """None where vocabulary or tower would have to be fetched from somewhere."""
+    text = config["text_cfg"]
+    if text.get("hf_model_name") or text.get("hf_tokenizer_name") or "siglip" in model.lower():
+        return None
+    return TextTower(
+        initialise=partial(_text_tower, config),
+        fit=partial(_fit_text, config),
+        tokenize=partial(_tokens, model),
+        identity={
+            "library": "open_clip",
+            "architecture": model,
+            "layer": "text embedding, not normalised",
+            "versions": versions("open_clip_torch", "torch"),
+        },
+    )
+
+
+def _tokens(model: str, prompts: Sequence[str]) -> "torch.Tensor":
+    from open_clip import get_tokenizer
+
+    return get_tokenizer(model)(list(prompts))
+
+
+def _text_tower(config: dict[str, Any]) -> "torch.nn.Module":
+    from open_clip.model import _build_text_tower
+
+    text = config["text_cfg"] | {"output_tokens": False}
+    return _build_text_tower(config["embed_dim"], text, quick_gelu=bool(config.get("quick_gelu")))
+
+
+def _fit_text(config: dict[str, Any], tensors: Tensors) -> "torch.nn.Module":
+    """A checkpoint holds the text tower under a name of its own, or spread out beside the image tower."""
+    tower = _text_tower(config)
+    own = {name.removeprefix("text."): tensor for name, tensor in tensors.items() if name.startswith("text.")}
+    wanted = tower.state_dict()
+    tower.load_state_dict(own or {name: tensor for name, tensor in tensors.items() if name in wanted})
     return tower

@@ -5,9 +5,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from imbpipe.encoders.architecture import Architecture, Official, Tensors, known_name, versions
+from imbpipe.encoders.assemble import assemble
 from imbpipe.encoders.compute import Compute
 from imbpipe.encoders.encoder import ENCODERS, Encoder
-from imbpipe.encoders.frozen import assemble
 from imbpipe.encoders.wheel import Wheel
 from imbpipe.errors import UsageError
 

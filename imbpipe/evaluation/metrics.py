@@ -18,6 +18,9 @@ A class's value must not depend on other classes or heads: `evaluate` hands over
 
 METRICS: Registry[Metric] = Registry("metric", package="imbpipe.evaluation")
 
+LESS_IS_BETTER = frozenset({"brier", "ece"})
+"""Metrics that measure what is wrong; of all others more is better."""
+
 
 def evaluate(scored: Scored, names: Iterable[str] | None = None) -> dict[str, PerClass]:
     """Metrics by name (all where None), each (k, c) float64 with NaN where undefined.

@@ -81,6 +81,10 @@ class Scored:
             self.scores[heads, :, classes], self.labels[:, classes], self.thresholds[heads, classes]
         )
 
+    def classes(self, columns: NDArray[np.int64]) -> "Scored":
+        """Some of the classes, by number."""
+        return Scored(self.scores[:, :, columns], self.labels[:, columns], self.thresholds[:, columns])
+
 
 def ratio(part: NDArray[Any], whole: NDArray[Any], defined: NDArray[np.bool_]) -> PerClass:
     """part / whole where `defined`, NaN elsewhere."""

@@ -5,12 +5,25 @@ from numpy.typing import NDArray
 
 from imbpipe.errors import UsageError
 from imbpipe.evaluation.curve import BankScores, Curve, PerClass, blocks, check_scores
+from imbpipe.strategies.plan import Cut
 from imbpipe.types import Labels
 
 NO_POSITIVES = 0.5
 """The threshold of a class without positive images, for which none is better than another."""
 
 PAPER_START = 0.2
+
+
+def thresholds_by(cut: Cut, labels: Labels, scores: BankScores) -> PerClass:
+    """(k, c) thresholds by one of the rules. labels: (n, c). scores: (k, n, c) in [0, 1].
+
+    Raises as `best_thresholds`.
+    """
+    if cut.rule == "f-beta":
+        return best_thresholds(labels, scores, beta=cut.value)
+    if cut.rule == "paper":
+        return paper_thresholds(labels, scores)
+    return np.full((scores.shape[0], scores.shape[2]), cut.value)
 
 
 def best_thresholds(labels: Labels, scores: BankScores, beta: float = 2.0) -> PerClass:

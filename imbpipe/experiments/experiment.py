@@ -2,10 +2,10 @@
 
 import itertools
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from imbpipe.errors import ResultsError, UsageError
 from imbpipe.experiments.setting import BASELINE, Setting
@@ -13,6 +13,8 @@ from imbpipe.heads.run import HeadConfig, Protocol
 
 Alternatives = tuple[str, ...]
 """Names of which the first that is at hand is taken."""
+
+_PROTOCOL = {f.name for f in fields(Protocol)}
 
 
 @dataclass(frozen=True)
@@ -25,24 +27,43 @@ class Entry:
 
 @dataclass(frozen=True)
 class Experiment:
-    """datasets, encoders: each a name or a list of alternatives. seeds: how many, from 0.
+    """title: what the experiment is called. datasets, encoders: each a name or a list of alternatives.
 
-    split, split_seed: see `make_split`. beta: see `Grid`.
+    splits, split_seed: how many, and the seed of the first; the next ones follow. split: see `make_split`.
+    seeds: how many on each split; counted on from 0, so that no two splits share one.
+    beta, thresholds, percentile: see `Grid`. metric: what tables show unless another is asked for.
+    margin: the difference in a mean over classes that does not matter; see `rank`.
+    choose: of several settings of a strategy, rank only the best on validation images.
+    on: changes for the data sets named, for example {"ade20k": {"protocol": {"epochs": 10}}}.
     """
 
     datasets: tuple[Alternatives, ...]
     encoders: tuple[Alternatives, ...]
     entries: tuple[Entry, ...]
+    title: str = ""
     seeds: int = 5
     split: str = "stratified"
     split_seed: int = 0
+    splits: int = 1
     beta: float = 2.0
+    thresholds: Literal["f-beta", "paper"] = "f-beta"
+    percentile: float = 25.0
+    metric: str = "ap"
+    margin: float = 0.02
+    choose: bool = True
     protocol: Protocol = field(default_factory=Protocol)
+    on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def settings(self, dataset: str) -> tuple[Setting, ...]:
         """What is compared on `dataset`, the baseline first, nothing twice."""
         chosen = [entry.setting for entry in self.entries if not entry.datasets or dataset in entry.datasets]
         return tuple(dict.fromkeys([BASELINE, *chosen]))
+
+    def on_dataset(self, dataset: str) -> "Experiment":
+        """The experiment with its changes for this data set."""
+        changes = dict(self.on.get(dataset, {}))
+        protocol = replace(self.protocol, **changes.pop("protocol", {}))
+        return replace(self, **changes, protocol=protocol)
 
 
 def read_experiment(path: Path) -> Experiment:
@@ -70,20 +91,29 @@ def _experiment(content: dict[str, Any]) -> Experiment:
         if not content.get(key):
             raise UsageError(f"it names no {key}", f"Add {key} = […]")
     entries = tuple(entry for table in content.pop("strategies") for entry in _entries(table))
-    protocol = dict(content.pop("protocol", {}))
-    _only("protocol", protocol, {f.name for f in fields(Protocol)})
-    head = protocol.pop("head", {})
-    _only("protocol.head", head, {f.name for f in fields(HeadConfig)})
-    seeds = content.get("seeds", 5)
-    if not isinstance(seeds, int) or seeds < 1:
-        raise UsageError(f"seeds is {seeds!r}", "It is how many, from 1 up")
+    for key in ("seeds", "splits"):
+        number = content.get(key, 1)
+        if not isinstance(number, int) or number < 1:
+            raise UsageError(f"{key} is {number!r}", "It is how many, from 1 up")
+    if content.get("thresholds", "paper") not in ("f-beta", "paper"):
+        raise UsageError(f"thresholds is {content['thresholds']!r}", "Known: f-beta, paper")
+    for dataset, changes in content.get("on", {}).items():
+        _only(f"on.{dataset}", changes, {"protocol", "percentile"})
+        _only(f"on.{dataset}.protocol", changes.get("protocol", {}), _PROTOCOL - {"head"})
     return Experiment(
         datasets=tuple(map(_alternatives, content.pop("datasets"))),
         encoders=tuple(map(_alternatives, content.pop("encoders"))),
         entries=entries,
-        protocol=Protocol(**protocol, head=HeadConfig(**head)),
+        protocol=_protocol(dict(content.pop("protocol", {}))),
         **content,
     )
+
+
+def _protocol(table: dict[str, Any]) -> Protocol:
+    _only("protocol", table, _PROTOCOL)
+    head = table.pop("head", {})
+    _only("protocol.head", head, {f.name for f in fields(HeadConfig)})
+    return Protocol(**table, head=HeadConfig(**head))
 
 
 def _alternatives(name: str | list[str]) -> Alternatives:

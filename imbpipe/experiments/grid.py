@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,7 +17,9 @@ from imbpipe.experiments.material import Material
 from imbpipe.experiments.results import ResultStore, RunScores, to_logits, to_scores
 from imbpipe.experiments.setting import Setting
 from imbpipe.heads.run import Protocol, Run
+from imbpipe.strategies.plan import Cut
 from imbpipe.strategies.strategy import STRATEGIES
+from imbpipe.strategies.text import reads_text
 from imbpipe.types import Progress, TrainingSet
 
 if TYPE_CHECKING:
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 
     from imbpipe.heads.bank import Bank
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """Raised when training or scoring changes its numbers: older runs are then trained again."""
 
 
@@ -31,7 +35,9 @@ RESULTS_VERSION = 1
 class Grid:
     """settings x seeds on one split of one data set with one encoder's features.
 
-    beta: thresholds maximise the F-beta of each class on the validation images.
+    thresholds: chosen on the validation images; "f-beta" maximises that of each class, with `beta`; "paper"
+        is the search of the paper's code (see `paper_thresholds`).
+    percentile: in the results a class is low-frequency when its training count is at or below it.
     """
 
     material: Material
@@ -40,6 +46,8 @@ class Grid:
     seeds: tuple[int, ...]
     protocol: Protocol = field(default_factory=Protocol)
     beta: float = 2.0
+    thresholds: Literal["f-beta", "paper"] = "f-beta"
+    percentile: float = 25.0
 
     @cached_property
     def cells(self) -> tuple[tuple[Setting, int], ...]:
@@ -57,8 +65,18 @@ class Grid:
             "split": [_digest(rows) for rows in (self.split.train, self.split.validation, self.split.test)],
             "protocol": asdict(self.protocol),
             "beta": self.beta,
+            "thresholds": self.thresholds,
+            "percentile": self.percentile,
         }
-        return {cell: _key({**common, **asdict(cell[0]), "seed": cell[1]}) for cell in self.cells}
+        read = {setting: self._read_by(setting) for setting in self.settings}
+        return {
+            cell: _key({**common, **asdict(cell[0]), **read[cell[0]], "seed": cell[1]}) for cell in self.cells
+        }
+
+    def _read_by(self, setting: Setting) -> dict[str, str]:
+        """What the setting's numbers depend on and others' do not."""
+        text = self.material.text
+        return {} if text is None or not reads_text(setting.strategy) else {"text": _digest(text)}
 
     @property
     def place(self) -> tuple[str, str]:
@@ -78,14 +96,15 @@ class Grid:
 
         Runs are kept as they finish, so an interrupted grid goes on where it stopped.
         """
-        from imbpipe.heads.bank import train_heads
+        from imbpipe.heads.posthoc.finish import finished_heads
+        from imbpipe.heads.slices import rows_an_epoch
 
         todo = self.missing(store)
         if not todo:
             return 0
-        runs = [self._run(setting, seed) for setting, seed in todo]
+        runs = self._runs(todo)
         labels = self.material.dataset.labels
-        for bank in train_heads(
+        for bank in finished_heads(
             self.material.features,
             labels,
             runs,
@@ -94,7 +113,9 @@ class Grid:
             progress=progress,
             class_names=self.material.dataset.class_names,
         ):
-            for index, metrics, scores in self._score(bank, [todo[run] for run in bank.runs]):
+            cut = runs[bank.runs[0]].plan.cut or Cut(self.thresholds, self.beta)
+            for index, metrics, scores in self._score(bank, cut, [todo[run] for run in bank.runs]):
+                metrics["rows"] = rows_an_epoch(runs[index], self.protocol.epochs)
                 store.save(*self.place, self.keys[todo[index]], metrics, scores)
         return len(todo)
 
@@ -106,7 +127,14 @@ class Grid:
             dataset.labels[self.split.train],
             dataset.class_names,
             dataset.task,
+            self.material.text,
         )
+
+    def _runs(self, cells: Sequence[tuple[Setting, int]]) -> list[Run]:
+        """Planned side by side: selecting images by a criterion takes as long as training on few of them."""
+        _ = self._training
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(self._run, *zip(*cells, strict=True)))
 
     def _run(self, setting: Setting, seed: int) -> Run:
         rng = np.random.default_rng(seed)
@@ -118,17 +146,17 @@ class Grid:
         return self.plan_data()
 
     def _score(
-        self, bank: "Bank", cells: Sequence[tuple[Setting, int]]
+        self, bank: "Bank", cut: Cut, cells: Sequence[tuple[Setting, int]]
     ) -> Iterator[tuple[int, "pd.DataFrame", RunScores]]:
         from imbpipe.evaluation.metrics import Scored, evaluate
-        from imbpipe.evaluation.thresholds import best_thresholds
+        from imbpipe.evaluation.thresholds import thresholds_by
 
         dataset, split = self.material.dataset, self.split
         validation, test = (
             to_scores(to_logits(bank.scores(self.material.features[rows])))
             for rows in (split.validation, split.test)
         )
-        thresholds = best_thresholds(dataset.labels[split.validation], validation, beta=self.beta)
+        thresholds = thresholds_by(cut, dataset.labels[split.validation], validation)
         metrics = evaluate(Scored(test, dataset.labels[split.test], thresholds))
         for place, (run, (setting, seed)) in enumerate(zip(bank.runs, cells, strict=True)):
             columns = {name: values[place] for name, values in metrics.items()}
@@ -140,6 +168,7 @@ class Grid:
                 split.validation,
                 split.test,
                 dataset.class_names,
+                thresholds[place],
             )
             yield run, self._table(setting, seed, thresholds[place], columns), scores
 
@@ -166,7 +195,7 @@ class Grid:
                 "class_name": dataset.class_names,
                 "count_all": class_counts(dataset.labels),
                 "count_train": counts,
-                "low_frequency": low_frequency(counts),
+                "low_frequency": low_frequency(counts, self.percentile),
                 "positives_test": class_counts(dataset.labels[self.split.test]),
                 "threshold": thresholds,
                 **metrics,

@@ -22,6 +22,11 @@ class Material:
     source: FeatureSet
     left_out: tuple[str, ...]
 
+    @property
+    def text(self) -> Features | None:
+        """(c, d) text features of the data set's classes; None where there are none of these classes."""
+        return self.source.text if self.source.class_names == self.dataset.class_names else None
+
 
 def gather(dataset: Dataset, source: FeatureSet) -> Material:
     """Join by id; images set aside at extraction are left out.

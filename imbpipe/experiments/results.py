@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ class RunScores:
 
     validation, test: (v, c) and (t, c) float32 in (0, 1), kept as float16 logits, which tell scores apart
     near 0 and near 1 alike. *_labels: the same shapes, bool. *_rows: row numbers in the data set.
+    thresholds: (c,) a class is predicted where its score is above.
     """
 
     validation: NDArray[np.float32]
@@ -39,6 +40,7 @@ class RunScores:
     validation_rows: Rows
     test_rows: Rows
     class_names: tuple[str, ...]
+    thresholds: NDArray[np.float64]
 
 
 def to_logits(scores: NDArray[np.float32]) -> NDArray[np.float16]:
@@ -69,17 +71,30 @@ class ResultStore:
 
     def save(self, dataset: str, encoder: str, key: str, metrics: "pd.DataFrame", scores: RunScores) -> None:
         """Keep one finished run. Raises ResultsError: the disk refuses."""
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "validation_logits": to_logits(scores.validation),
             "test_logits": to_logits(scores.test),
-            "validation_labels": scores.validation_labels,
-            "test_labels": scores.test_labels,
+            "validation_labels": np.packbits(scores.validation_labels, axis=1),
+            "test_labels": np.packbits(scores.test_labels, axis=1),
             "validation_rows": scores.validation_rows.astype(np.int32),
             "test_rows": scores.test_rows.astype(np.int32),
             "class_names": np.array(scores.class_names),
+            "thresholds": scores.thresholds,
         }
         _write_whole(self.scores_path(dataset, encoder, key), lambda path: _save_arrays(path, arrays))
         _write_whole(self.metrics_path(dataset, encoder, key), metrics.to_parquet)
+
+    def save_table(self, name: str, rows: list[dict[str, Any]]) -> Path:
+        """Keep a table that was made of runs as `tables/<name>.parquet`; returns its path.
+
+        rows: dictionaries in dictionaries become columns such as "difference.low".
+        Raises ResultsError: the disk refuses.
+        """
+        import pandas as pd
+
+        path = self.root / "tables" / f"{_folder(name)}.parquet"
+        _write_whole(path, pd.json_normalize(rows).to_parquet)
+        return path
 
     def missing(self, dataset: str, encoder: str, keys: Iterable[str]) -> list[str]:
         """The keys of runs that are not finished."""
@@ -110,14 +125,16 @@ class ResultStore:
                 arrays = dict(kept)
         except (OSError, ValueError, KeyError) as error:
             raise ResultsError(f"{path}: {error}", "Delete the run's two files and train again") from None
+        names = tuple(arrays["class_names"].tolist())
         return RunScores(
             validation=to_scores(arrays["validation_logits"]),
             test=to_scores(arrays["test_logits"]),
-            validation_labels=arrays["validation_labels"],
-            test_labels=arrays["test_labels"],
+            validation_labels=_unpack(arrays["validation_labels"], len(names)),
+            test_labels=_unpack(arrays["test_labels"], len(names)),
             validation_rows=arrays["validation_rows"].astype(np.int64),
             test_rows=arrays["test_rows"].astype(np.int64),
-            class_names=tuple(arrays["class_names"].tolist()),
+            class_names=names,
+            thresholds=arrays["thresholds"],
         )
 
 
@@ -125,9 +142,14 @@ def _folder(name: str) -> str:
     return re.sub(r"[^\w.@-]+", "-", name).strip(".") or "unnamed"
 
 
-def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _save_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Not compressed: that would take longer than training many a run, and save a seventh."""
     with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # the stub takes names for options
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # the stub takes names for options
+
+
+def _unpack(bits: NDArray[np.uint8], classes: int) -> Labels:
+    return np.unpackbits(bits, axis=1, count=classes).view(np.bool_)
 
 
 def _write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -28,8 +28,14 @@ def results_footer(results: Shown) -> list[str]:
 
 def _runs(results: Shown) -> str:
     rows = results.rows
-    seeds, splits = rows["seed"].unique().tolist(), " and ".join(sorted(rows["split"].unique()))
-    where = f"scored on the test part of the {splits} split."
+    seeds, splits = rows["seed"].unique().tolist(), rows["split"].unique().tolist()
+    if len(splits) > 1:
+        runs = len(rows[["seed", "split"]].drop_duplicates())
+        return (
+            f"Points are means over {runs} runs ({len(splits)} splits, {splits[0]} to {splits[-1]}; seeds "
+            f"{whole_numbers(seeds)}), bars 95 % t-intervals over the runs, as if splits shared no image."
+        )
+    where = f"scored on the test part of the {splits[0]} split."
     if not results.repeated:
         return f"One run a point (seed {whole_numbers(seeds)}), hence no interval; {where}"
     return (

@@ -10,8 +10,8 @@ from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.options import STRICT, ReadOptions
 from imbpipe.datasets.splits import make_split
 from imbpipe.experiments.choose import Say, choose_dataset, choose_features
-from imbpipe.experiments.compare import grid_of
 from imbpipe.experiments.experiment import Experiment
+from imbpipe.experiments.pool import pool_of
 from imbpipe.experiments.results import ResultStore
 from imbpipe.figures.figure import FigureInputs, Resampled, needs_of
 from imbpipe.strategies.strategy import STRATEGIES
@@ -70,7 +70,7 @@ class Sources:
             found = [choose_features(alternatives, dataset, self.store) for dataset in sets]
             encoders.append(next((features.encoder for features in found if features), alternatives[0]))
             tables += [
-                grid_of(self.experiment, dataset, features).results(self.results)
+                pool_of(self.experiment, dataset, features).results(self.results)
                 for dataset, features in zip(sets, found, strict=True)
                 if features
             ]

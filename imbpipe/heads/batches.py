@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from imbpipe.heads.align import aligned
 from imbpipe.heads.draws import dropout_masks, epoch_rows, mask_keys
 from imbpipe.heads.objective import Objective
 from imbpipe.heads.run import Protocol, Run
 from imbpipe.heads.slices import Slice, phase_of_epoch
-from imbpipe.heads.stack import aligned
 
 MOST_STEPS = 16
 """Steps of a chunk."""

@@ -10,6 +10,7 @@ from imbpipe.errors import PlanError, StoreError, UsageError
 from imbpipe.heads.losses import LOSSES
 from imbpipe.heads.network import NETWORKS
 from imbpipe.heads.run import Protocol, Run
+from imbpipe.heads.start import check_start
 from imbpipe.strategies.plan import Phase, Synthetic
 from imbpipe.types import Features, Rows
 
@@ -34,6 +35,8 @@ def check(
         run.plan.check(len(run.train), labels.shape[1])
         for phase in run.plan.phases:
             _check_loss(phase, labels.shape[1])
+        if run.plan.start is not None:
+            check_start(run.plan.start, protocol.head, features.shape[1], labels.shape[1])
         if id(run.train) not in seen:
             _check_positives(labels, run.train, class_names)
             seen.add(id(run.train))

@@ -22,7 +22,7 @@ class Best:
 
     The loss is the same for all: binary cross-entropy for sigmoid losses, cross-entropy for softmax
     ones, without the plan's weights and offsets.
-    parameters: (K, width), of each head's best epoch so far.
+    parameters: blocks like the stack's, of each head's best epoch so far.
     """
 
     def __init__(self, runs: Sequence[Run], size: int, stack: Stack, data: Data, protocol: Protocol) -> None:
@@ -33,7 +33,7 @@ class Best:
         self._loss = torch.full((len(runs),), torch.inf, dtype=torch.float64, device=device)
         self._epoch = self._first.clone()
         self._running = torch.ones(len(runs), dtype=torch.bool, device=device)
-        self.parameters = stack.parameters.clone()
+        self.parameters = {name: block.clone() for name, block in stack.parameters.items()}
 
     def all_stopped_after(self, epoch: int) -> bool:
         """Score the heads after `epoch`; True once every head has run out of patience."""
@@ -42,7 +42,8 @@ class Best:
         better = counts & (loss < self._loss)
         self._loss = torch.where(better, loss, self._loss)
         self._epoch = torch.where(better, epoch, self._epoch)
-        self.parameters = torch.where(better[:, None], self._stack.parameters, self.parameters)
+        for name, block in self._stack.parameters.items():
+            self.parameters[name] = torch.where(better[:, None], block, self.parameters[name])
         self._running &= (self._first > epoch) | (epoch - self._epoch < self._patience)
         return not self._running.any()
 
@@ -52,7 +53,7 @@ class Best:
         for start in range(0, len(self._runs), self._size):
             heads = slice(start, start + self._size)
             rows = torch.tensor(self._runs[start].validation, device=self._data.features.device)
-            views = self._stack.views(self._stack.parameters[heads])
+            views = self._stack.views(self._stack.parameters, heads)
             sums = [
                 self._sums(logits(views, self._data.features[some]), self._data.labels[some], heads)
                 for some in rows.split(ROWS)

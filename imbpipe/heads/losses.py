@@ -66,6 +66,16 @@ def _asymmetric(z: Tensor, y: Tensor, w: Tensor, p: Parameters) -> Tensor:
     return w * (y * positive + (1 - y) * torch.where(low > 0, negative, 0))
 
 
+def _negative_tolerant(z: Tensor, y: Tensor, w: Tensor, p: Parameters) -> Tensor:
+    """Focal, with the logits of negatives times `scale` and their loss divided by it.
+
+    Source: Wu et al. (2020), negative-tolerant regularisation, and the focal factor of their code.
+    """
+    plain = {"gamma": p["gamma"], "alpha": torch.full_like(p["gamma"], -1)}
+    positive = _focal(z, torch.ones_like(z), w * y, plain)
+    return _focal(z * p["scale"], torch.zeros_like(z), w * (1 - y), plain).add_(positive)
+
+
 def _softmax(z: Tensor, y: Tensor, w: Tensor, p: Parameters) -> Tensor:
     """Cross-entropy of a softmax over classes; a weight counts with its class's share of the target."""
     target = w * y
@@ -84,6 +94,7 @@ LOSSES: dict[str, Loss] = {
     "bce": Loss("sigmoid", _bce),
     "focal": Loss("sigmoid", _focal, {"gamma": 2.0, "alpha": 0.25}),
     "asymmetric": Loss("sigmoid", _asymmetric, {"gamma_pos": 1.0, "gamma_neg": 4.0, "clip": 0.05}),
+    "negative-tolerant": Loss("sigmoid", _negative_tolerant, {"scale": 2.0, "gamma": 2.0}),
     "softmax": Loss("softmax", _softmax),
     "ldam": Loss("softmax", _ldam, {"margin": None, "scale": 30.0}),
 }

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from imbpipe.heads import product
 from imbpipe.heads.run import HeadConfig
 
 Shapes = dict[str, tuple[int, int]]
@@ -58,26 +59,29 @@ def logits(p: Views, x: Tensor) -> Tensor:
 
 
 class Network(Protocol):
-    """One training step's two halves over K heads. x: (K, batch, d), may be expanded from (1, batch, d)."""
+    """One training step's two halves over K heads. x: (1 or K, batch, d)."""
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """The logits (K, c, batch), valid until the next call. mask: (1 or K, hidden, batch)."""
 
-    def backward(self, x: Tensor, slope: Tensor) -> None:
-        """Fill the gradients' views from the loss's slope at the logits, (K, c, batch)."""
+    def backward(self, x: Tensor, slope: Tensor) -> list[Tensor]:
+        """Fill the gradients' views from the loss's slope at the logits, (K, c, batch).
+
+        Returns the first layer's weight gradient where it lies elsewhere, one a group.
+        """
 
 
 class Linear:
     def __init__(self, p: Views, g: Views, batch: int, keep: float) -> None:
         self.p, self.g = p, g
-        self.z = p["output.weight"].new_empty(*p["output.bias"].shape[:2], batch)
+        self.layer = product.layer(p["output.weight"], p["output.bias"], g["output.weight"], batch)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        return torch.baddbmm(self.p["output.bias"], self.p["output.weight"], x.mT, out=self.z)
+        return self.layer.forward(x)
 
-    def backward(self, x: Tensor, slope: Tensor) -> None:
+    def backward(self, x: Tensor, slope: Tensor) -> list[Tensor]:
         torch.sum(slope, 2, keepdim=True, out=self.g["output.bias"])
-        torch.bmm(slope, x, out=self.g["output.weight"])
+        return self.layer.backward(x, slope)
 
 
 class Mlp:
@@ -86,18 +90,18 @@ class Mlp:
     def __init__(self, p: Views, g: Views, batch: int, keep: float) -> None:
         self.p, self.g, self.factor = p, g, 1 / keep
         new = p["hidden.weight"].new_empty
-        self.units = new(*p["hidden.bias"].shape[:2], batch)
-        self.slope = torch.empty_like(self.units)
+        self.layer = product.layer(p["hidden.weight"], p["hidden.bias"], g["hidden.weight"], batch)
+        self.slope = new(*p["hidden.bias"].shape[:2], batch)
         self.z = new(*p["output.bias"].shape[:2], batch)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         p = self.p
-        torch.baddbmm(p["hidden.bias"], p["hidden.weight"], x.mT, out=self.units).relu_()
+        self.units = self.layer.forward(x).relu_()
         if mask is not None:
             self.units.mul_(mask)
         return torch.baddbmm(p["output.bias"], p["output.weight"], self.units, alpha=self.factor, out=self.z)
 
-    def backward(self, x: Tensor, slope: Tensor) -> None:
+    def backward(self, x: Tensor, slope: Tensor) -> list[Tensor]:
         g = self.g
         torch.sum(slope, 2, keepdim=True, out=g["output.bias"])
         self._product(slope, self.units.mT, g["output.weight"])
@@ -105,7 +109,7 @@ class Mlp:
         # dropped and negative units are both 0 in `units`, so one threshold is ReLU's and dropout's slope
         torch.ops.aten.threshold_backward.grad_input(self.slope, self.units, 0, grad_input=self.slope)
         torch.sum(self.slope, 2, keepdim=True, out=g["hidden.bias"])
-        torch.bmm(self.slope, x, out=g["hidden.weight"])
+        return self.layer.backward(x, self.slope)
 
     def _product(self, a: Tensor, b: Tensor, out: Tensor) -> None:
         torch.baddbmm(out, a, b, beta=0, alpha=self.factor, out=out)
@@ -129,17 +133,17 @@ class Cosine:
         weight = self.p["output.weight"]
         self.norm = weight.norm(dim=2, keepdim=True).clamp_(min=1e-12)
         torch.div(weight, self.norm, out=self.direction)
-        shared = x.stride(0) == 0
-        self.x = normalize(x[:1] if shared else x, dim=2).expand(len(weight), -1, -1)
+        self.x = normalize(x, dim=2).expand(len(weight), -1, -1)
         self.cosine = torch.bmm(self.direction, self.x.mT)
         return self.cosine * self.p["output.scale"] + self.p["output.bias"]
 
-    def backward(self, x: Tensor, slope: Tensor) -> None:
+    def backward(self, x: Tensor, slope: Tensor) -> list[Tensor]:
         torch.sum(slope, 2, keepdim=True, out=self.g["output.bias"])
         torch.sum(slope * self.cosine, (1, 2), keepdim=True, out=self.g["output.scale"])
         torch.bmm(slope * self.p["output.scale"], self.x, out=self.pull)
         along = (self.pull * self.direction).sum(2, keepdim=True) * self.direction
         torch.div(self.pull.sub_(along), self.norm, out=self.g["output.weight"])
+        return []
 
 
 NETWORKS: dict[str, type[Linear] | type[Mlp] | type[Cosine]] = {

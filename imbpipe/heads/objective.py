@@ -42,6 +42,8 @@ class Objective:
         self._table = None
         if any(phase.weight is not None for phase in phases):
             self._table, self._first = self._weights(phases, rows)
+        pooled = [phase.weight_per == "batch" for phase in phases]
+        self._pooled = torch.tensor(pooled, device=like.device)[:, None, None] if any(pooled) else None
 
     def gradient(self, z: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
         """The slope at the logits z (k, c, batch) of the first k heads; z may be overwritten."""
@@ -67,12 +69,15 @@ class Objective:
         local: (steps, u, batch) rows as the plans number them.
         share: (steps, u, batch), 1 over the rows of the batch; 0 on padding.
         """
-        share = share[:, :, None] * self._mean[:heads]
+        weight = share[:, :, None]
         if self._table is None:
-            return share
+            return weight * self._mean[:heads]
         rows = local + self._first[:heads, None]
-        factors = self._table.index_select(0, rows.flatten()).unflatten(0, rows.shape)
-        return factors.mT.contiguous().mul_(share)
+        factors = self._table.index_select(0, rows.flatten()).unflatten(0, rows.shape).mT.contiguous()
+        if self._pooled is not None:
+            means = (factors * weight).sum(3, keepdim=True)
+            factors = torch.where(self._pooled[:heads], means, factors)
+        return factors.mul_(weight * self._mean[:heads])
 
     def _part(self, name: str, phases: Sequence[Phase]) -> _Part:
         loss = LOSSES[name]

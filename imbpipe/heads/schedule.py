@@ -4,11 +4,12 @@ import heapq
 from collections.abc import Sequence
 
 from imbpipe.errors import UsageError
+from imbpipe.heads.align import aligned
 from imbpipe.heads.batches import Data, chunk_steps
 from imbpipe.heads.network import shapes
 from imbpipe.heads.run import Protocol, Run
 from imbpipe.heads.slices import Group, Slice, cut
-from imbpipe.heads.stack import aligned, width
+from imbpipe.heads.stack import width
 
 MOST = 8
 """Heads in a slice on a CPU: their parameters and moments then stay in its caches (benchmarks/heads.py)."""
@@ -53,7 +54,7 @@ def bytes_of(part: Slice, runs: Sequence[Run], data: Data, protocol: Protocol) -
     dimension, classes = data.features.shape[1], data.labels.shape[1]
     heads, sources = len(part.runs), 1 if len(part.groups) == 1 else len(part.runs)
     batch, hidden = aligned(protocol.batch_size), protocol.head.hidden
-    stack = (4 if protocol.patience is None else 7) * heads * width(shapes(protocol.head, dimension, classes))
+    stack = (5 if protocol.patience is None else 8) * heads * width(shapes(protocol.head, dimension, classes))
     network = batch * (sources * dimension + heads * (2 * hidden + 6 * classes))
     step = batch * (sources * (3 * hidden + 2 * classes) + 2 * heads * classes)
     made = [group for group in part.groups if group.synthetic]

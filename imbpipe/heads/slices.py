@@ -35,9 +35,9 @@ class Slice:
 
     @property
     def cost(self) -> float:
-        """Time relative to other slices: a step of a head is 1, a gathered batch 0.2, a step's calls 0.2."""
+        """Time relative to other slices: a step of a head is 1, a batch of its own 1, a step's calls 2."""
         size = len(self.groups[0].runs)
-        return sum(sum(g.steps) * (size + 0.2) for g in self.groups) + 0.2 * sum(self.groups[0].steps)
+        return sum(sum(g.steps) * (size + 1) for g in self.groups) + 2 * sum(self.groups[0].steps)
 
 
 def phase_of_epoch(run: Run, epoch: int, epochs: int) -> Phase:
@@ -48,6 +48,16 @@ def phase_of_epoch(run: Run, epoch: int, epochs: int) -> Phase:
 def last_start(run: Run, epochs: int) -> int:
     """The epoch in which the last phase starts."""
     return next(e for e in range(epochs) if phase_of_epoch(run, e, epochs) is run.plan.phases[-1])
+
+
+def rows_an_epoch(run: Run, epochs: int) -> float:
+    """Rows that the run is trained on in an epoch, on average: what it costs."""
+    phases = (phase_of_epoch(run, epoch, epochs) for epoch in range(epochs))
+    return sum(_rows(run, phase) for phase in phases) / epochs
+
+
+def _rows(run: Run, phase: Phase) -> int:
+    return len(run.train if phase.rows is None else phase.rows)
 
 
 def group_runs(runs: Sequence[Run], protocol: Protocol) -> list[Group]:
@@ -77,8 +87,7 @@ def group_runs(runs: Sequence[Run], protocol: Protocol) -> list[Group]:
 def _group(runs: Sequence[Run], numbers: tuple[int, ...], protocol: Protocol) -> Group:
     run = runs[numbers[0]]
     phases = (phase_of_epoch(run, epoch, protocol.epochs) for epoch in range(protocol.epochs))
-    counts = (len(run.train if phase.rows is None else phase.rows) for phase in phases)
-    steps = tuple(-(-count // protocol.batch_size) for count in counts)
+    steps = tuple(-(-_rows(run, phase) // protocol.batch_size) for phase in phases)
     by_loss = sorted(numbers, key=lambda number: [phase.loss for phase in runs[number].plan.phases])
     return Group(tuple(by_loss), steps, 0 if run.plan.synthetic is None else len(run.plan.synthetic.labels))
 
@@ -86,8 +95,7 @@ def _group(runs: Sequence[Run], numbers: tuple[int, ...], protocol: Protocol) ->
 def cut(groups: Sequence[Group], most: int, *, merge: bool) -> list[Slice]:
     """Slices of at most `most` heads, the costliest first.
 
-    merge: put groups of equal size together. Otherwise only groups of one run are, and half as many:
-    their batches take the cache that more heads would.
+    merge: put groups of equal size together; otherwise only groups of one run are.
     """
     parts: dict[int, list[Group]] = defaultdict(list)
     for group in groups:
@@ -95,7 +103,7 @@ def cut(groups: Sequence[Group], most: int, *, merge: bool) -> list[Slice]:
             parts[len(runs)].append(Group(tuple(runs.tolist()), group.steps, group.synthetic))
     slices = []
     for size, same in parts.items():
-        room = most // size if merge else max(1, most // 2 if size == 1 else 1)
+        room = most // size if merge or size == 1 else 1
         for stretch in _stretches(same):
             cuts = np.array_split(np.arange(len(stretch)), -(-len(stretch) // room))
             slices += [Slice(tuple(stretch[place] for place in places)) for places in cuts]

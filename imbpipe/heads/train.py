@@ -12,7 +12,8 @@ from imbpipe.heads.objective import Objective
 from imbpipe.heads.replay import Replay
 from imbpipe.heads.run import Protocol, Run
 from imbpipe.heads.slices import Slice, phase_of_epoch
-from imbpipe.heads.stack import Stack
+from imbpipe.heads.stack import Adam, Stack
+from imbpipe.heads.start import begin
 
 
 class Stopped(Exception):  # noqa: N818 – not an error
@@ -40,10 +41,13 @@ class _Trainer:
         layers = shapes(protocol.head, data.features.shape[1], data.labels.shape[1])
         seeds = [run.seed for run in self.runs]
         self.stack = Stack(layers, seeds, len(part.groups), data.features)
+        for place, run in enumerate(self.runs):
+            if run.plan.start is not None:
+                begin(self.stack.views(self.stack.parameters), place, run.plan.start)
         self.replay = Replay(self._steps, data.features.device)
         sources = 1 if len(part.groups) == 1 else len(self.runs)
         self.x = data.features.new_empty(sources, self.batches.batch, data.features.shape[1])
-        self.networks: dict[int, Network] = {}
+        self.active: dict[int, tuple[Network, Adam]] = {}
 
     def train(self, stopped: Callable[[], bool]) -> dict[str, Tensor]:
         best = None
@@ -72,22 +76,23 @@ class _Trainer:
         return self.protocol.learning_rate * self.protocol.gamma**drops
 
     def _steps(self, chunk: Chunk, learning_rate: float) -> None:
-        network = self._network(chunk.groups)
-        gathered = self.x[: chunk.groups * self.size]
-        flat, x = gathered.flatten(0, 1), gathered.expand(chunk.groups * self.size, -1, -1)
+        network, adam = self._first(chunk.groups)
+        x = self.x[: chunk.groups * self.size]
+        flat = x.flatten(0, 1)
         masks = [None] * chunk.steps if chunk.mask is None else chunk.mask.unbind()
         steps = zip(chunk.rows.unbind(), chunk.targets.unbind(), chunk.weight.unbind(), masks, strict=True)
         for rows, targets, weight, mask in steps:
             torch.index_select(self.batches.data.features, 0, rows, out=flat)
             z = network.forward(x, mask)
-            network.backward(x, self.objective.gradient(z, targets, weight))
-            self.stack.adam(chunk.groups, learning_rate)
+            adam.step(learning_rate, network.backward(x, self.objective.gradient(z, targets, weight)))
 
-    def _network(self, groups: int) -> Network:
-        if groups not in self.networks:
-            heads = groups * self.size
-            p = self.stack.views(self.stack.parameters[:heads])
-            g = self.stack.views(self.stack.gradient[:heads])
+    def _first(self, groups: int) -> tuple[Network, Adam]:
+        """The network and Adam of the first `groups` groups."""
+        if groups not in self.active:
+            heads = slice(groups * self.size)
+            p = self.stack.views(self.stack.parameters, heads)
+            g = self.stack.views(self.stack.gradient, heads)
             keep = 1 - self.protocol.head.dropout
-            self.networks[groups] = NETWORKS[self.protocol.head.kind](p, g, self.batches.batch, keep)
-        return self.networks[groups]
+            network = NETWORKS[self.protocol.head.kind](p, g, self.batches.batch, keep)
+            self.active[groups] = network, Adam(self.stack, groups, heads.stop)
+        return self.active[groups]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class Phase:
     probability: (n,) non-negative; where given, each epoch draws len(rows) rows anew with these
         probabilities (with replacement) and `rows` says only how many.
     weight: (n,) or (n, c), non-negative factors on the loss of a row or of a (row, class); None: 1.
+    weight_per: `batch` gives every row of a batch the mean weight of the batch's rows.
     loss: a name in the engine's table of losses. parameters: the loss's own, e.g. {"gamma": 2.0}.
     offset: (c,) added to the logits while training only (logit adjustment); None: 0.
     """
@@ -40,9 +41,35 @@ class Phase:
     rows: Rows | None = None
     probability: NDArray[np.float64] | None = None
     weight: NDArray[np.float32] | None = None
+    weight_per: Literal["row", "batch"] = "row"
     loss: str = "bce"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     offset: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A classifier that is known beforehand: its logits are scale * cosine(x, direction) + bias.
+
+    direction: (c, d), rows of length 1. bias: (c,).
+    length: of a typical x, by which a head that does not normalise its input divides the scale.
+    """
+
+    direction: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    scale: float
+    length: float
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a class's threshold is chosen from the validation scores.
+
+    rule: "f-beta" (value: beta), "fixed" (value: the threshold), or "paper" (the authors' search).
+    """
+
+    rule: Literal["f-beta", "fixed", "paper"]
+    value: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +78,17 @@ class Plan:
 
     phases: in order of `start`; the first starts at 0.
     synthetic: rows made by the method, or None.
-    posthoc: (name, parameters) of what happens to the trained head or its scores, in order.
+    start: what the head's parameters are before training; None: random.
+    posthoc: (name, parameters) of the steps that change the trained head, in order; the names are those
+        of the registry POSTHOC.
+    cut: how its scores become predictions; None: as for every other run.
     """
 
     phases: tuple[Phase, ...] = (Phase(),)
     synthetic: Synthetic | None = None
+    start: Start | None = None
     posthoc: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    cut: Cut | None = None
 
     def check(self, n: int, classes: int) -> None:
         """Refuse what cannot be trained on n rows of `classes` classes.

@@ -1,17 +1,20 @@
-"""Strategies that change how often a row is drawn."""
+"""Random undersampling and oversampling to a threshold."""
 
 import numpy as np
 from numpy.random import Generator
 
 from imbpipe.datasets.frequency import class_counts
 from imbpipe.errors import UsageError
-from imbpipe.strategies.plan import Phase, Plan
+from imbpipe.strategies.length import Length, phase_of_rows
+from imbpipe.strategies.plan import Plan
 from imbpipe.strategies.strategy import STRATEGIES
 from imbpipe.types import Labels, Rows, TrainingSet
 
 
 @STRATEGIES.add("undersample")
-def undersample(data: TrainingSet, rng: Generator, *, threshold: int | None = None) -> Plan:
+def undersample(
+    data: TrainingSet, rng: Generator, *, threshold: int | None = None, length: Length = "epochs"
+) -> Plan:
     """Keep at most `threshold` random images of a class.
 
     Single-label: exactly min(count, threshold) of each class. Multi-label: classes in the order of
@@ -19,6 +22,8 @@ def undersample(data: TrainingSet, rng: Generator, *, threshold: int | None = No
     earlier classes already brought; so a class that rides along with others ends above it.
 
     threshold: images a class keeps; by default as many as the rarest class has.
+    length: `epochs` passes over all drawn rows each epoch; `steps` draws as many of them as there are
+        training images, so that it trains as long as the baseline.
 
     Source: Buda et al. (2018), section 3.2; Panigrahi & Zhu (2023), section 4.
     """
@@ -30,11 +35,13 @@ def undersample(data: TrainingSet, rng: Generator, *, threshold: int | None = No
         pool = np.flatnonzero(column & ~kept)
         if missing > 0:
             kept[rng.choice(pool, min(missing, len(pool)), replace=False)] = True
-    return Plan((Phase(rows=np.flatnonzero(kept)),))
+    return Plan((phase_of_rows(np.flatnonzero(kept), len(data.labels), length),))
 
 
 @STRATEGIES.add("oversample")
-def oversample(data: TrainingSet, rng: Generator, *, threshold: int | None = None) -> Plan:
+def oversample(
+    data: TrainingSet, rng: Generator, *, threshold: int | None = None, length: Length = "epochs"
+) -> Plan:
     """Repeat random images of a class until it is drawn `threshold` times an epoch.
 
     Every image is kept at least once. Classes are taken in the order of their columns (alphabetical),
@@ -42,11 +49,13 @@ def oversample(data: TrainingSet, rng: Generator, *, threshold: int | None = Non
     with a threshold of at least the most frequent class's count, this is exactly uniform.
 
     threshold: draws a class reaches; by default as many as the most frequent class has images.
+    length: `epochs` passes over all drawn rows each epoch; `steps` draws as many of them as there are
+        training images, so that it trains as long as the baseline.
 
     Source: Buda et al. (2018), section 3.2; Panigrahi & Zhu (2023), section 4 and their code.
     """
     limit = _threshold("oversample", threshold, int(class_counts(data.labels).max()))
-    return Plan((Phase(rows=_fill_up(data.labels, limit, rng)),))
+    return Plan((phase_of_rows(_fill_up(data.labels, limit, rng), len(data.labels), length),))
 
 
 def _fill_up(labels: Labels, limit: int, rng: Generator) -> Rows:

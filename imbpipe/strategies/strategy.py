@@ -4,9 +4,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
+import numpy as np
+
 from imbpipe.errors import UsageError
 from imbpipe.registry import Registry
 from imbpipe.strategies.plan import Plan
+from imbpipe.types import TrainingSet
 
 Strategy = Callable[..., Plan]
 """(TrainingSet, Generator, *, parameters) -> Plan; the parameters are keyword-only and annotated."""
@@ -37,6 +40,22 @@ def read_parameters(strategy: str, given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def check_number(strategy: str, name: str, value: float, least: float, most: float = np.inf) -> None:
+    """Raises UsageError: a parameter's value that is not finite or not from `least` to `most`."""
+    if not (np.isfinite(value) and least <= value <= most):
+        wanted = f"at least {least:g}" if most == np.inf else f"from {least:g} to {most:g}"
+        raise UsageError(f"strategy {strategy!r}: {name} is {value}", f"Choose a number {wanted}")
+
+
+def require_single_label(strategy: str, data: TrainingSet, instead: str) -> None:
+    """Raises UsageError where images may have several labels. instead: strategies for such data."""
+    if data.task != "single-label":
+        raise UsageError(
+            f"strategy {strategy!r} is for single-label data: its softmax gives an image one class",
+            f"For several labels an image: {instead}",
+        )
+
+
 def _convert(strategy: str, parameter: inspect.Parameter, value: Any) -> Any:
     wanted = get_args(parameter.annotation) or (parameter.annotation,)
     if value is None and type(None) in wanted:
@@ -51,11 +70,12 @@ def _convert(strategy: str, parameter: inspect.Parameter, value: Any) -> Any:
                 continue
             if not isinstance(value, float) or converted == value:
                 return converted
-    words = " or ".join(
+    *most, last = (
         repr(kind)
         if isinstance(kind, str)
         else {int: "a whole number", float: "a number"}.get(kind, str(kind))
         for kind in wanted
         if kind is not type(None)
     )
+    words = f"{', '.join(most)} or {last}" if most else last
     raise UsageError(f"strategy {strategy!r}: {parameter.name} is {words}, not {value!r}")

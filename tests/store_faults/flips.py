@@ -1,12 +1,14 @@
-"""Every bit of a file flipped, one at a time, and the file read.
+"""Every bit of a file flipped, or its sectors torn, one damage at a time, and the file read.
 
-`python -m store_faults.flips KIND FOLDER FIRST STEP` flips every STEP-th bit from FIRST on. A child does
-the reading and reports each result; a parent that hears nothing for a while counts a hang, kills the child
-and goes on behind that bit. It prints the counts as JSON.
+`python -m store_faults.flips KIND FOLDER FIRST STEP` does every STEP-th damage from FIRST on: number b flips
+bit b, or of KIND torn is what a random generator seeded with b does to sectors. A child does the reading and
+reports each result; a parent that hears nothing for a while counts a hang, kills the child and goes on
+behind that damage. It prints the counts as JSON.
 """
 
 import json
 import os
+import random
 import select
 import signal
 import sys
@@ -30,12 +32,15 @@ from store_faults import toy
 
 PATIENCE = 20.0
 ROWS, DIM = 5, 4
+TORN, TORN_ROWS = 4000, 300
+SECTORS = (512, 4096)
+Damage = Callable[[bytearray, int], None]
 DETECTED, HARMLESS, SILENT, UNEXPLAINED, HANG = "detected", "harmless", "silent", "unexplained", "hang"
 
 
 @dataclass
 class Counts:
-    """What became of the flips. unexplained: an error, but none that a user understands."""
+    """What became of the damages. unexplained: an error, but none that a user understands."""
 
     flips: int = 0
     detected: int = 0
@@ -45,75 +50,95 @@ class Counts:
     hang: int = 0
     first_bad: int = -1
 
-    def add(self, bit: int, outcome: str) -> None:
-        """Count one flip."""
+    def add(self, number: int, outcome: str) -> None:
+        """Count one damage."""
         self.flips += 1
         setattr(self, outcome, getattr(self, outcome) + 1)
         if outcome not in (DETECTED, HARMLESS) and self.first_bad < 0:
-            self.first_bad = bit
+            self.first_bad = number
 
 
-def flip_all(path: Path, first: int, step: int, judge: Callable[[], str]) -> Counts:
-    """Flip every `step`-th bit of the file at `path` from bit `first` on; judge what reading it gives."""
+def flip(data: bytearray, bit: int) -> None:
+    """One bit."""
+    data[bit // 8] ^= 1 << bit % 8
+
+
+def tear(data: bytearray, seed: int) -> None:
+    """A sector that was never written, holds something else or another one's bytes; or a file cut short."""
+    chance = random.Random(seed)
+    size = chance.choice(SECTORS)
+    one, other = (
+        slice(place * size, (place + 1) * size) for place in chance.choices(range(len(data) // size), k=2)
+    )
+    kind = chance.randrange(4)
+    if kind == 0:
+        data[one] = bytes(size)
+    elif kind == 1:
+        data[one] = chance.randbytes(size)
+    elif kind == 2:
+        data[one], data[other] = data[other], data[one]
+    else:
+        del data[chance.randrange(len(data)) :]
+
+
+def damage_all(path: Path, numbers: range, damage: Damage, judge: Callable[[], str]) -> Counts:
+    """Do each damage alone to the file at `path`; judge what reading it gives."""
     counts = Counts()
-    bits = range(first, 8 * path.stat().st_size, step)
     original = path.read_bytes()
-    while counts.flips < len(bits):
+    while counts.flips < len(numbers):
         before = counts.flips
-        for bit, outcome in _outcomes(path, original, bits[before:], judge):
-            counts.add(bit, outcome)
-        if counts.flips < len(bits):
-            counts.add(bits[counts.flips], HANG)
+        for number, outcome in _outcomes(path, original, numbers[before:], damage, judge):
+            counts.add(number, outcome)
+        if counts.flips < len(numbers):
+            counts.add(numbers[counts.flips], HANG)
     path.chmod(0o644)
     path.write_bytes(original)
     return counts
 
 
 def _outcomes(
-    path: Path, original: bytes, bits: range, judge: Callable[[], str]
+    path: Path, original: bytes, numbers: range, damage: Damage, judge: Callable[[], str]
 ) -> Iterator[tuple[int, str]]:
-    """Of each bit, until the child hangs or dies."""
+    """Of each damage, until the child hangs or dies."""
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(read_end)
-        _flip(path, original, bits, judge, write_end)
+        _damage(path, original, numbers, damage, judge, write_end)
         os._exit(0)
     os.close(write_end)
     with os.fdopen(read_end, "rb", buffering=0) as answers:
-        for bit in bits:
+        for number in numbers:
             ready, _, _ = select.select([answers], [], [], PATIENCE)
             letter = answers.read(1) if ready else b""
             if not letter:
                 break
-            yield bit, {b"d": DETECTED, b"h": HARMLESS, b"s": SILENT, b"u": UNEXPLAINED}[letter]
+            yield number, {b"d": DETECTED, b"h": HARMLESS, b"s": SILENT, b"u": UNEXPLAINED}[letter]
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 
 
-def _flip(path: Path, original: bytes, bits: range, judge: Callable[[], str], answers: int) -> None:
+def _damage(
+    path: Path, original: bytes, numbers: range, damage: Damage, judge: Callable[[], str], answers: int
+) -> None:
     path.chmod(0o644)
-    path.write_bytes(original)
-    with path.open("r+b", buffering=0) as file:
-        for bit in bits:
-            byte = bit // 8
-            file.seek(byte)
-            file.write(bytes([original[byte] ^ (1 << (bit % 8))]))
-            try:
-                outcome = judge()
-            except ImbpipeError:
-                outcome = DETECTED
-            except Exception:
-                outcome = UNEXPLAINED
-            file.seek(byte)
-            file.write(original[byte : byte + 1])
-            os.write(answers, outcome[:1].encode())
+    for number in numbers:
+        changed = bytearray(original)
+        damage(changed, number)
+        path.write_bytes(changed)
+        try:
+            outcome = judge()
+        except ImbpipeError:
+            outcome = DETECTED
+        except Exception:
+            outcome = UNEXPLAINED
+        os.write(answers, outcome[:1].encode())
 
 
-def make(folder: Path) -> tuple[Folder, dict[str, Any]]:
+def make(folder: Path, rows: int = ROWS) -> tuple[Folder, dict[str, Any]]:
     """A folder with journals (two batches and a refusal) and, beside them, features.h5."""
     spec = toy.spec_of(DIM)
-    dataset = toy.draw(folder / "images", ROWS)
+    dataset = toy.draw(folder / "images", rows)
     dataset.images[1].write_bytes(b"broken")
     root = folder / "cache"
     toy.extract(root, dataset, spec, batch_size=3)
@@ -201,12 +226,15 @@ def judge_description(place: Folder, spec: dict[str, Any]) -> Callable[[], str]:
 
 if __name__ == "__main__":
     kind, first, step = sys.argv[1], int(sys.argv[3]), int(sys.argv[4])
-    place, spec = make(Path(sys.argv[2]))
+    place, spec = make(Path(sys.argv[2]), TORN_ROWS if kind == "torn" else ROWS)
     judges = {
         "reader": (place.features, judge_reader(place)),
         "plain": (place.features, judge_plain(place)),
+        "torn": (place.features, judge_reader(place)),
         "journal": (place.part(0), judge_journal(place, spec)),
         "plan": (place.plan, judge_description(place, spec)),
         "spec": (place.spec, judge_description(place, spec)),
     }
-    print(json.dumps(asdict(flip_all(judges[kind][0], first, step, judges[kind][1]))))
+    path, judge = judges[kind]
+    end, damage = (TORN, tear) if kind == "torn" else (8 * path.stat().st_size, flip)
+    print(json.dumps(asdict(damage_all(path, range(first, end, step), damage, judge))))

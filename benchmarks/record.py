@@ -1,0 +1,24 @@
+"""Keep what was measured: `results/NAME.json`, with machine and date."""
+
+import datetime
+import json
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+
+def keep(name: str, measured: Any) -> None:
+    """Write `measured` (JSON values) for the benchmark `name`."""
+    target = Path(__file__).parent / "results" / f"{name}.json"
+    target.parent.mkdir(exist_ok=True)
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    target.write_text(json.dumps({"machine": machine(), "date": date, "measured": measured}, indent=1) + "\n")
+
+
+def machine() -> str:
+    """Processor and number of cores."""
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.+)", info.read_text()) if info.exists() else []
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"

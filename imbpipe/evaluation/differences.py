@@ -1,0 +1,121 @@
+"""A metric's differences between two settings, run by run, and how far each image pulls them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbpipe.errors import ResultsError, UsageError
+from imbpipe.evaluation.counts import COUNTED
+from imbpipe.evaluation.left_out import pulls
+from imbpipe.evaluation.metrics import METRICS
+from imbpipe.evaluation.scored import Scored
+from imbpipe.evaluation.trial import Trial
+
+Values = NDArray[np.float64]
+
+Classes = NDArray[Any]
+"""(..., c) bool: which classes a mean is over; or float64: what each counts in a contrast."""
+
+BLOCK = 2**21
+"""Scores of a setting that are worked on at a time, to bound the memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Differences:
+    """Ours - theirs on one split, averaged over each of g masks of classes.
+
+    values: (r, g). pulls: (r, n, g); squared and added over the images they make a variance.
+    images: (n,) row numbers. overlap: test by training images, 0 where splits share none.
+    same: (c,) classes in which the two differ on no image that there could be.
+    """
+
+    values: Values
+    pulls: Values
+    images: NDArray[np.int64]
+    overlap: float
+    same: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """splits: one a trial. classes: (g,) how many went into each mean. known: (c,) classes with two positives
+    and two negatives in every trial."""
+
+    splits: list[Differences]
+    classes: NDArray[np.int64]
+    known: NDArray[np.bool_]
+
+
+def measure(trials: Sequence[Trial], metric: str, masks: Classes) -> Measured:
+    """The differences of each trial. masks: (g, c) True or False for a mean, float64 for a contrast.
+
+    Raises ResultsError: no trial, trials of other classes, splits that share images without `train_images`.
+    UsageError: a mask that does not fit; a metric that is not known by image.
+    """
+    _check(trials, masks)
+    _ = METRICS[metric]
+    known = np.all([_told_apart(trial) for trial in trials], axis=0)
+    count, weights = _weights(masks, known)
+    splits = [_differences(trial, metric, weights, np.flatnonzero(known)) for trial in trials]
+    return Measured(splits, count, known)
+
+
+def _weights(masks: Classes, known: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Values]:
+    """(g,) classes that count, and (c, g) how much; none in a contrast of which a class is not known."""
+    counted = (masks != 0) & known
+    count = counted.sum(axis=1)
+    if masks.dtype == np.bool_:
+        return count, counted.T / np.maximum(count, 1)
+    return np.where(((masks != 0) & ~known).any(axis=1), 0, count), np.where(known, masks, 0.0).T
+
+
+def _check(trials: Sequence[Trial], masks: Classes) -> None:
+    if not trials:
+        raise ResultsError("no trial to compare", "Give one a split")
+    columns = {trial.ours.shape[1] for trial in trials}
+    if len(columns) > 1:
+        raise ResultsError(f"trials of {' and '.join(map(str, sorted(columns)))} classes", "Compare the same")
+    if masks.dtype not in (np.bool_, np.float64) or masks.shape[1:] != tuple(columns):
+        raise UsageError(
+            f"a mask of {masks.dtype} and {masks.shape[-1]} classes for {columns.pop()}",
+            "Give True or False for every class, or what it counts",
+        )
+    images = np.concatenate([trial.images for trial in trials])
+    if len(np.unique(images)) < len(images) and any(trial.train_images is None for trial in trials):
+        raise ResultsError("splits test the same images", "Give every trial its number of train_images")
+
+
+def _told_apart(trial: Trial) -> NDArray[np.bool_]:
+    """(c,) classes that keep a positive and a negative without any one image."""
+    return np.minimum(trial.ours.positives[0], trial.ours.negatives[0]) >= 2
+
+
+def _differences(trial: Trial, metric: str, weights: Values, known: NDArray[np.int64]) -> Differences:
+    runs, images = trial.ours.scores.shape[:2]
+    values, pull = np.zeros((runs, weights.shape[1])), np.zeros((runs, images, weights.shape[1]))
+    same = np.zeros(len(weights), np.bool_)
+    step = max(1, BLOCK // (runs * images))
+    for first in range(0, len(known), step):
+        columns = known[first : first + step]
+        ours, theirs = trial.ours.classes(columns), trial.theirs.classes(columns)
+        value = METRICS[metric](ours) - METRICS[metric](theirs)
+        equal = columns[(value == 0).all(axis=0)]
+        same[equal] = (
+            _same(trial.ours.classes(equal), trial.theirs.classes(equal), metric) if equal.size else []
+        )
+        values += value @ weights[columns]
+        pull += (pulls(ours, metric) - pulls(theirs, metric)) @ weights[columns]
+    overlap = images / trial.train_images if trial.train_images else 0.0
+    return Differences(values, pull, trial.images, overlap, same)
+
+
+def _same(ours: Scored, theirs: Scored, metric: str) -> NDArray[np.bool_]:
+    """(c,) classes scored alike, as far as the metric looks: in order, or in value and threshold."""
+    if metric in ("ap", "auroc"):
+        orders = [np.argsort(side.scores, axis=1, kind="stable") for side in (ours, theirs)]
+        return np.all(orders[0] == orders[1], axis=(0, 1))
+    same = np.all(ours.scores == theirs.scores, axis=(0, 1))
+    return same & np.all(ours.thresholds == theirs.thresholds, axis=0) if metric in COUNTED else same

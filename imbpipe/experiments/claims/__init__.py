@@ -1,0 +1,1 @@
+"""Claims as data, and what finished runs say of them."""

@@ -1,0 +1,1 @@
+"""What happens to heads after training, one file a family of steps."""

@@ -1,0 +1,184 @@
+"""The page, in a real browser: it shows what it should, answers at once, and asks the network for nothing."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imbpipe.datasets.dataset import Dataset
+from imbpipe.datasets.splits import make_split
+from imbpipe.experiments.grid import Grid
+from imbpipe.experiments.material import Material
+from imbpipe.experiments.pool import Pool
+from imbpipe.experiments.results import ResultStore
+from imbpipe.experiments.setting import BASELINE, Setting
+from imbpipe.heads.run import HeadConfig, Protocol
+from imbpipe.report.curves import POINTS, interpolated
+from imbpipe.report.embedding import chosen
+from imbpipe.report.numbers import metric_tables
+from imbpipe.report.page import report_page
+from imbpipe.report.study import Study
+from imbpipe.types import FeatureSet
+
+CLASSES = ("<script>alert(1)</script>", "$x_1$ & 'it' \"is\"", "雪山", "ordinary")
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    n = 160
+    labels = rng.random((n, 4)) < [0.15, 0.3, 0.4, 0.7]
+    features = (labels @ rng.normal(size=(4, 6)) + rng.normal(size=(n, 6))).astype(np.float32)
+    ids = tuple(f"<b>{i}</b>.jpg" for i in range(n))
+    paths = tuple(folder / f"{i}.jpg" for i in range(n))
+    for i, path in enumerate(paths[1:], 1):  # the first one cannot be read any more
+        Image.new("RGB", (20, 20), (i, 90, 200 - i)).save(path)
+    dataset = Dataset("tiny </script><b>", ids, paths, labels, CLASSES, "multi-label")
+    source = FeatureSet(
+        features, ids, labels, CLASSES, "multi-label", dataset.name, "eye", {"weights": "random"}, "d", {}
+    )
+    settings = (BASELINE, Setting.of("upweight", factor=5), Setting.of("undersample"))
+    protocol = Protocol(HeadConfig(hidden=8), epochs=3)
+    store = ResultStore(tmp_path_factory.mktemp("cache"))
+    grids = [
+        Grid(Material(features, dataset, source, ()), make_split(dataset, s), settings, (0, 1), protocol)
+        for s in (0, 1)
+    ]
+    pool = Pool(tuple(grids))
+    pool.train(store)
+    return Study.of(pool, store, metric="ap", margin=0.02)
+
+
+@pytest.fixture(scope="module")
+def html(study):
+    return report_page([study], title="Which one?", command="imbpipe report x.toml")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM.exists():
+        pytest.skip("the page in a browser: install Debian's chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        yield play.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+
+
+@pytest.fixture
+def page(browser, html, tmp_path):
+    """The opened page; `heard` lists what the console said and the addresses that were asked for."""
+    path = tmp_path / "report.html"
+    path.write_text(html, encoding="utf-8")
+    context = browser.new_context(offline=True)
+    opened = context.new_page()
+    opened.heard = []
+    opened.on("console", lambda m: opened.heard.append(m.text) if m.type == "error" else None)
+    opened.on("pageerror", lambda error: opened.heard.append(str(error)))
+    opened.on("dialog", lambda dialog: opened.heard.append("a dialog"))
+    opened.on("request", lambda r: opened.heard.append(r.url) if not r.url.startswith("data:") else None)
+    opened.goto(path.as_uri())
+    opened.wait_for_function("document.documentElement.dataset.ready", timeout=60_000)
+    yield opened
+    context.close()
+
+
+def chart_text(page, name):
+    return page.locator(f"#{name} svg").text_content()
+
+
+def test_the_page_opens_without_an_error_or_a_request(page):
+    assert page.heard == [page.url]
+    for name in ("classes", "tradeoff", "curves", "distribution", "together", "map"):
+        assert page.locator(f"#{name} svg").count() == 1, name
+
+
+def test_class_names_are_shown_as_they_are(page):
+    shown = chart_text(page, "classes")
+    for name in CLASSES:
+        assert name in shown
+    page.select_option("#class", index=0)
+    assert page.locator("#t-images").text_content() == f"The hardest images of {CLASSES[0]}"
+    assert page.title() == "Which one?"
+    assert "tiny </script><b>" in page.locator("header").text_content()
+
+
+def test_every_control_changes_the_chart_and_makes_no_error(page):
+    before = chart_text(page, "classes")
+    changes = {"metric": "2", "mode": "value", "sort": "name", "group": "low"}
+    for control, value in changes.items():
+        page.select_option(f"#{control}", value)
+        page.wait_for_function(f"document.querySelector('#classes svg').textContent !== {json.dumps(before)}")
+        before = chart_text(page, "classes")
+    page.locator("#settings summary").click()
+    page.locator("#boxes input").first.uncheck()
+    page.wait_for_function(f"document.querySelector('#classes svg').textContent !== {json.dumps(before)}")
+    curves = page.locator("#curves svg").inner_html()
+    page.select_option("#class", index=3)
+    page.wait_for_function(f"document.querySelector('#curves svg').innerHTML !== {json.dumps(curves)}")
+    for value in ("error", "undersample", "class"):
+        legend = chart_text(page, "map")
+        page.select_option("#by", value)
+        page.wait_for_function(f"document.querySelector('#map svg').textContent !== {json.dumps(legend)}")
+    assert page.heard == [page.url]
+
+
+def test_the_numbers_behind_a_chart_can_be_read_as_a_table(page, study):
+    page.locator("details[data-of=classes] summary").click()
+    rows = page.locator("details[data-of=classes] tbody tr")
+    assert rows.count() == 2 * 4
+    assert "ordinary" in rows.last.text_content()
+
+
+def test_the_page_can_be_worked_by_keyboard(page):
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the controls"
+    page.focus("#mode")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("document.querySelector('#classes svg').textContent.includes('Average precision')")
+    assert page.input_value("#mode") == "value"
+
+
+def test_an_image_that_is_gone_is_left_out_and_the_others_are_there(page, html):
+    data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.DOTALL)[1])
+    shown = data["studies"][0]["map"]
+    assert all(
+        (image is None) == (id_ == "<b>0</b>.jpg")
+        for image, id_ in zip(shown["image"], shown["id"], strict=True)
+    )
+    assert page.locator("#images img").first.get_attribute("src").startswith("data:image/webp;base64,")
+
+
+def test_random_weights_are_shouted_at_the_top(html):
+    assert "RANDOM WEIGHTS" in html.split('id="controls"')[0]
+
+
+def test_the_numbers_on_the_page_are_means_over_runs_paired_with_the_baseline(study):
+    table = metric_tables(study)["ap"]["classes"]
+    values = study.values("ap")
+    wanted = (values[:, 1] - values[:, 0]).mean(axis=0)
+    np.testing.assert_allclose(np.array(table["diff"], float).reshape(3, 4)[1], wanted, atol=1e-4)
+
+
+def test_a_curve_is_the_best_precision_at_a_recall_or_above():
+    scores = np.array([0.9, 0.8, 0.7, 0.6])[None, :, None]
+    labels = np.array([[True], [False], [True], [False]])
+    curve = interpolated(scores, labels)[0, 0]
+    assert len(curve) == POINTS
+    np.testing.assert_allclose(curve[[0, POINTS // 2 - 1, POINTS // 2 + 1, -1]], [1, 1, 2 / 3, 2 / 3])
+
+
+def test_the_map_shows_rare_classes_first_and_never_more_than_asked():
+    labels = np.zeros((500, 2), bool)
+    labels[:, 0] = True
+    labels[:3, 1] = True
+    places = chosen(labels, 40, np.random.default_rng(0))
+    assert len(places) == 40
+    assert {0, 1, 2} <= set(places)
