@@ -31,6 +31,7 @@ from imbpipe.experiments.grid import Grid
 from imbpipe.experiments.material import Material, gather
 from imbpipe.experiments.results import ResultStore
 from imbpipe.experiments.setting import BASELINE, Setting
+from imbpipe.extract.pixels import pixels_of
 from imbpipe.extract.spec import spec_of
 from imbpipe.heads.bank import train_heads
 from imbpipe.heads.posthoc.finish import finished_heads
@@ -308,9 +309,9 @@ def logits_of(features: np.ndarray, data: TrainingSet, plan: Plan, protocol: Pro
 def test_zero_shot_logits_are_open_clips_own_formula(models, store, photos, reader, kind):
     features = store.load("photos", reader.name)
     model = open_clip.create_model("tiny-reader", pretrained=str(models["tiny-reader"])).eval()
-    pixels = torch.stack([reader.preprocess(Image.open(path)) for path in photos.images])
+    pixels = torch.stack([pixels_of(reader, path.read_bytes()) for path in photos.images])
     with torch.inference_mode():
-        images = model.encode_image(pixels, normalize=True).numpy()
+        images = model.encode_image(reader.resize.scale(pixels), normalize=True).numpy()
     expected = 100 * images @ own_classifier(models, templates_of("photos")).T
     protocol = Protocol(HeadConfig(kind, 8), epochs=1)
     for task in ("single-label", "multi-label"):
