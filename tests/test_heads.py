@@ -395,9 +395,13 @@ def test_an_interrupted_caller_stops_the_training() -> None:
     endless = plain(rows=np.zeros(1_000_000, np.int64))
     banks = train_heads(*material(), [replace(endless, seed=s) for s in range(5)], replace(SMALL, epochs=100))
     main = threading.main_thread().ident
-    threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
+
+    def interrupted() -> None:
+        threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT)).start()
         next(banks)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("heads")]
 
 

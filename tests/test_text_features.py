@@ -34,6 +34,7 @@ from imbpipe.experiments.setting import BASELINE, Setting
 from imbpipe.extract.pixels import pixels_of
 from imbpipe.extract.spec import spec_of
 from imbpipe.heads.bank import train_heads
+from imbpipe.heads.posthoc import finish
 from imbpipe.heads.posthoc.finish import finished_heads
 from imbpipe.heads.run import HeadConfig, Protocol, Run
 from imbpipe.strategies.plan import Phase, Plan
@@ -385,16 +386,24 @@ def test_other_captions_change_the_key_of_runs_that_read_them_and_of_no_other(st
     assert len({*one[1:], *other[1:], *none[1:]}) == 6
 
 
-def test_a_grid_hands_the_captions_of_its_own_classes_to_the_strategies(store, photos, reader, tmp_path):
+def test_a_grid_hands_the_captions_of_its_own_classes_to_the_strategies(
+    store, photos, reader, tmp_path, monkeypatch
+):
     features = store.load("photos", reader.name)
     rows = np.arange(12)
     split = Split("by hand", rows[:6], rows[6:9], rows[9:])
     settings = (Setting.of("baseline"), Setting.of("zero-shot"), Setting.of("text-init", loss="bce"))
     grid = Grid(gather(photos, features), split, settings, (0,), Protocol(epochs=1))
     results = ResultStore(tmp_path / "results")
-    heads = []
-    grid.train(results, progress=lambda *counts: heads.append(counts))
-    assert heads[-1] == (2, 2), "a head that starts elsewhere is another head"
+    trained = []
+
+    def spy(features, labels, runs, protocol, **how):
+        trained.append(len(runs))
+        return train_heads(features, labels, runs, protocol, **how)
+
+    monkeypatch.setattr(finish, "train_heads", spy)
+    grid.train(results)
+    assert trained == [2], "a head that starts elsewhere is another head"
     baseline, found, started = (
         results.scores("photos", reader.name, grid.keys[setting, 0]).test for setting in settings
     )
