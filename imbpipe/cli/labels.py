@@ -52,9 +52,10 @@ def labels(dataset: str, root: Path | None, percentile: float, reading: "ReadOpt
     click.echo(
         f"{data.name}: {len(data):,} images, {len(data.class_names)} classes, {data.task}\n"
         f"{whole.cardinality:.2f} labels an image (density {whole.density:.3f}), "
-        f"{whole.label_sets:,} distinct sets\nimbalance ratio: mean {whole.mean_ratio:.1f}, highest {whole.max_ratio:.1f}, coefficient of "
-        f"variation {whole.cv_ratio:.2f}\nSCUMBLE {whole.scumble:.3f} (coefficient of variation "
-        f"{whole.scumble_cv:.2f})\n"
+        f"{whole.label_sets:,} distinct sets\n"
+        f"imbalance ratio: mean {whole.mean_ratio:.1f}, highest {whole.max_ratio:.1f}, "
+        f"coefficient of variation {whole.cv_ratio:.2f}\n"
+        f"SCUMBLE {whole.scumble:.3f} (coefficient of variation {whole.scumble_cv:.2f})\n"
     )
     print_table(*_table(report))
     click.echo("* low-frequency\n")
