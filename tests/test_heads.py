@@ -401,7 +401,8 @@ from imbpipe.heads.bank import train_heads
 
 endless = plain(rows=np.zeros(1_000_000, np.int64))
 banks = train_heads(*material(), [replace(endless, seed=s) for s in range(5)], replace(SMALL, epochs=100))
-threading.Timer(0.3, signal.raise_signal, (signal.SIGINT,)).start()
+main = threading.main_thread().ident
+threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT)).start()
 try:
     next(banks)
 except KeyboardInterrupt:
