@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from imbpipe.cache.rates import Rates, training
 from imbpipe.datasets.frequency import class_counts, low_frequency
 from imbpipe.datasets.splits import Split
 from imbpipe.experiments.material import Material
@@ -102,6 +104,7 @@ class Grid:
         todo = self.missing(store)
         if not todo:
             return 0
+        started = time.monotonic()
         runs = self._runs(todo)
         labels = self.material.dataset.labels
         for bank in finished_heads(
@@ -117,7 +120,13 @@ class Grid:
             for index, metrics, scores in self._score(bank, cut, [todo[run] for run in bank.runs]):
                 metrics["rows"] = rows_an_epoch(runs[index], self.protocol.epochs)
                 store.save(*self.place, self.keys[todo[index]], metrics, scores)
+        work = training(device, self.protocol.head.kind), self.units(len(todo))
+        Rates(store.root).note(*work, time.monotonic() - started)
         return len(todo)
+
+    def units(self, heads: int) -> float:
+        """How much work so many heads are: training images times epochs times heads."""
+        return float(heads * len(self.split.train) * self.protocol.epochs)
 
     def plan_data(self) -> TrainingSet:
         """What strategies see: the training rows."""
