@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 FIGURES ?= figures
 
 .DEFAULT_GOAL := help
-.PHONY: help all test check bench docs lock clean setup
+.PHONY: help all test check bench bench-gpu docs lock clean setup
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -33,7 +33,10 @@ check: $(READY) ## lint, format and types
 	$(BIN)/mypy
 
 bench: $(READY) ## measure every claim of speed beside its peers
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out %_gpu.py %_peers.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
+
+bench-gpu: $(READY) ## measure training and encoding on a GPU
+	for script in benchmarks/*_gpu.py; do $(BIN)/python $$script || exit 1; done
 
 docs: $(READY) ## write the table of strategies into docs/strategies.md
 	sed -i '/^<!-- strategies/,/^<!-- .strategies/{//!d}' docs/strategies.md

@@ -87,6 +87,8 @@ class Registry(Generic[T]):
         package = importlib.import_module(self._package)
         for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
             importlib.import_module(f"{self._package}.{module}")
+        by_module = sorted(self._things.items(), key=lambda named: named[1].__module__)
+        self._things = dict(by_module)  # whichever module was imported first
         for entry in entry_points(group=self._package):
             self.add(entry.name)(entry.load())
         self._loaded = True

@@ -16,7 +16,8 @@ from imbpipe.experiments.setting import Setting
 from imbpipe.types import FeatureSet
 
 CLASSES = (
-    "agriculture", "bare_ground", "partly_cloudy", "rare", "rarer", "rarest", "road", "selective_logging", "water"
+    "agriculture", "bare_ground", "partly_cloudy", "rare", "rarer", "rarest", "road",
+    "selective_logging", "water",
 )  # fmt: skip
 SHARES = (0.5, 0.3, 0.4, 0.06, 0.05, 0.04, 0.35, 0.2, 0.25)
 
@@ -73,7 +74,7 @@ def keep_scores(monkeypatch, pool: Pool, store: ResultStore, signal: Signal, own
         def heads(*_, number=number, todo=todo, **__):
             for run, (setting, seed) in enumerate(todo):
                 shared = np.random.default_rng([number, seed]).standard_normal(labels.shape)
-                place = pool.settings.index(setting)
+                place = 1 + pool.settings.index(setting)  # a trailing 0 would not make another seed
                 own = np.random.default_rng([number, seed, place]).standard_normal(labels.shape)
                 shifts = np.array([signal(setting, name) for name in CLASSES])
                 yield HandMadeBank((run,), shifts, shared + own_noise * own, labels)

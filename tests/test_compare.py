@@ -227,7 +227,7 @@ def test_compare_ranks_keeps_the_table_and_says_it_in_json(photos):
     path = experiment(photos, "splits = 2\nseeds = 2\n[protocol]\nepochs = 2\n")
     first = run("compare", path)
     assert first.exit_code == 0
-    assert "2 splits x 2 seeds (stratified-60-20-20-seed0 to seed1)" in first.stdout
+    assert "2 splits with 2 seeds on each (stratified-60-20-20-seed0 to seed1)" in first.stdout
     assert "against baseline" in first.stdout
     kept = pd.read_parquet("cache/tables/ranking-mine.parquet")
     rows = json.loads(run("compare", path, "--json").stdout)

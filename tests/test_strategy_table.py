@@ -1,6 +1,8 @@
 """What the documentation, the lists and the command line say of strategies."""
 
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -59,3 +61,13 @@ def test_help_tells_apart_what_a_parameter_means_to_different_strategies():
     keeps, reaches = of_threshold.split("images a class keeps; by default as many as the rarest class has. ")
     assert "undersample" in keeps
     assert "oversample" in reaches.partition(": draws a class reaches; by default as many as")[0]
+
+
+def test_the_order_of_strategies_does_not_depend_on_what_was_imported_first():
+    script = (
+        "import imbpipe.strategies.weighting, imbpipe.strategies.synthesis\n"
+        "from imbpipe.strategies.strategy import STRATEGIES\n"
+        "print(*STRATEGIES)"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert shown.split() == list(STRATEGIES)

@@ -1,11 +1,12 @@
 """Encode what the cache does not hold yet."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from imbpipe.cache.fill_text import fill_text
 from imbpipe.cache.inventory import stored_inventory
 from imbpipe.cache.layout import Folder
+from imbpipe.cache.plan import read_plan
 from imbpipe.cache.rates import Rates, encoding
 from imbpipe.cache.spec import Spec
 from imbpipe.datasets.dataset import Dataset
@@ -25,7 +26,7 @@ def fill(
     dataset: Dataset,
     encoder: Encoder,
     *,
-    batch_size: int = 64,
+    batch_size: int | Literal["auto"] | None = None,
     dtype: str = "float32",
     workers: int | None = None,
     max_bad: float | None = None,
@@ -40,9 +41,12 @@ def fill(
     place of the class; none: those that are stored already, else those that suit the data set.
 
     What was committed stays when this is stopped or fails; the next call goes on from there.
+    batch_size: images encoded together; None: as the store began, a new one with the device's usual size;
+        "auto": likewise, a new one with the size that is fastest now.
     Raises StoreError: another process writes, the disk is full. DatasetError: more than `max_bad` (a
     share, 0 to 1) of the images cannot be read. UsageError: captions that cannot be used.
     """
+    from imbpipe.extract.batch_size import best_batch_size, usual_batch_size
     from imbpipe.extract.loop import extract
     from imbpipe.extract.spec import spec_of
 
@@ -52,7 +56,10 @@ def fill(
             f"captions for {encoder.name!r}, which reads none", "Leave out --template, or name a CLIP encoder"
         )
     spec = spec_of(encoder, dtype=dtype)
-    with store.writer(dataset, encoder.name, spec, batch_size=batch_size, rehash=rehash) as sink:
+    size = batch_size if isinstance(batch_size, int) else _begun_with(store, dataset, encoder, spec)
+    if size is None:
+        size = best_batch_size(encoder) if batch_size == "auto" else usual_batch_size(encoder)
+    with store.writer(dataset, encoder.name, spec, batch_size=size, rehash=rehash) as sink:
         summary = extract(
             encoder,
             sink,
@@ -70,6 +77,12 @@ def fill(
         if isinstance(encoder, TextEncoder):
             fill_text(store, dataset, encoder, encoder.name, spec, templates)
     return summary
+
+
+def _begun_with(store: "FeatureStore", dataset: Dataset, encoder: Encoder, spec: Spec) -> int | None:
+    """The batch size of the plan that the folder holds: other batches would give other last bits."""
+    plan = read_plan(Folder.of(store.root, dataset.name, encoder.name, spec).plan)
+    return plan.batch_size if plan else None
 
 
 def _check_bad(folder: Folder, spec: Spec, max_bad: float) -> None:

@@ -127,9 +127,13 @@ def _encode_with(entry: "Entry", weights: str) -> Any:
     from imbpipe.cache.spec import describe_differences
     from imbpipe.encoders.load import load_encoder
     from imbpipe.extract.images import encode_images
-    from imbpipe.extract.spec import spec_of
+    from imbpipe.extract.spec import compute_of, spec_of
 
-    encoder = load_encoder(entry.encoder, weights="random" if entry.weights == "random" else weights)
+    encoder = load_encoder(
+        entry.encoder,
+        weights="random" if entry.weights == "random" else weights,
+        compute=compute_of(entry.spec),
+    )
     differences = describe_differences(entry.spec, spec_of(encoder, dtype=entry.dtype))
     if differences:
         raise StoreError(

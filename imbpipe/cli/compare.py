@@ -102,7 +102,8 @@ def heading(pool: "Pool", metric: str) -> list[str]:
     from imbpipe.evaluation.metrics import METRICS
 
     source, grids = pool.material.source, pool.grids
-    runs = f"{len(grids)} splits x {len(grids[0].seeds)} seeds ({grids[0].split.name}"
+    splits, seeds = _many(len(grids), "split"), _many(len(grids[0].seeds), "seed")
+    runs = f"{splits} with {seeds} on each ({grids[0].split.name}"
     more = f" to {grids[-1].split.name.rpartition('-')[2]})" if len(grids) > 1 else ")"
     return [
         f"{source.dataset} ({len(pool.material.dataset)} images), {source.encoder} "
@@ -110,6 +111,10 @@ def heading(pool: "Pool", metric: str) -> list[str]:
         f"{runs}{more}",
         f"{metric}: {METRICS.summary(metric)}",
     ]
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def ranking_table(ranking: "Ranking") -> tuple[list[str], list[list[str]]]:

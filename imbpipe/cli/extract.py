@@ -53,15 +53,19 @@ def stop_flag() -> Iterator[Callable[[], bool]]:
 @options.cache
 @options.device
 @click.option(
-    "--batch-size", default=64, show_default=True, type=click.IntRange(1), help="Images encoded together."
-)
+    "--batch-size", type=options.NumberOrAuto(), metavar="N|auto",
+    help="Images encoded together; default: 16 on a CPU, 256 on a GPU; auto: the fastest, by trying for "
+    "seconds. Features that were begun keep theirs, since others would differ in last bits.",
+)  # fmt: skip
 @click.option(
     "--dtype", default="float32", show_default=True, type=click.Choice(["float32", "float16"]),
     help="How features are stored.",
 )  # fmt: skip
 @click.option(
-    "--workers", type=click.IntRange(1), help="Decoding threads; default: as the machine has cores."
-)
+    "--workers", type=options.NumberOrAuto(), metavar="N|auto",
+    help="Threads that read and decode; default: auto, as many as keep the encoder busy.",
+)  # fmt: skip
+@options.compute
 @click.option(
     "--max-bad", type=options.Share(), metavar="SHARE",
     help="Stop when more than this share of the images (1% or 0.01) cannot be read; default: set them aside, "
@@ -77,7 +81,7 @@ def stop_flag() -> Iterator[Callable[[], bool]]:
 @options.as_json
 def extract(
     dataset: str, encoder: str, weights: str, root: Path | None, cache: Path, device: str,
-    reading: Any, dry_run: bool, as_json: bool, **how: Any,
+    compute: Any, reading: Any, dry_run: bool, as_json: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Encode every image once with a frozen encoder into one HDF5 file.
 
@@ -98,11 +102,13 @@ def extract(
     from imbpipe.encoders.load import load_encoder
     from imbpipe.extract.spec import spec_of
 
+    if how["workers"] == "auto":
+        how["workers"] = None
     labels = load_dataset(dataset, root=root, options=replace(reading, images_needed=False))
     if dry_run:
         _tell_work(labels, encoder, weights, device, cache, how["dtype"], as_json=as_json)
         return
-    network = load_encoder(encoder, weights=weights, device=device)
+    network = load_encoder(encoder, weights=weights, device=device, compute=compute)
     with bar("drawing", "images") as progress:
         data = load_dataset(dataset, root=root, options=replace(reading, progress=progress))
     for note in data.notes:

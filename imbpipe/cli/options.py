@@ -42,6 +42,40 @@ metric = click.option(
 )
 
 
+class NumberOrAuto(click.ParamType):
+    """A whole number from 1 up, or "auto"."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Fails with a usage error for anything else."""
+        return value if value == "auto" else click.IntRange(1).convert(value, param, ctx)
+
+
+def compute(command: Command) -> Command:
+    """How an encoder computes; gives the command a `Compute` as `compute`."""
+    from imbpipe.encoders.compute import BACKENDS, PRECISIONS, PREPROCESSES, Compute
+
+    @click.option(
+        "--backend", type=click.Choice(["auto", *BACKENDS]), default="auto", show_default=True,
+        help="What computes the network; auto: openvino on a CPU where it is installed, else torch.",
+    )  # fmt: skip
+    @click.option(
+        "--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True,
+        help="Of the products inside the network; bfloat16 is faster on a GPU and on recent CPUs.",
+    )  # fmt: skip
+    @click.option(
+        "--preprocess", type=click.Choice(PREPROCESSES), default="fast", show_default=True,
+        help="exact: by the encoder's own library, pixel by pixel; fast: the same steps on bytes.",
+    )  # fmt: skip
+    @wraps(command)
+    def with_compute(backend: Any, precision: Any, preprocess: Any, **given: Any) -> Any:
+        chosen = Compute(None if backend == "auto" else backend, precision, preprocess)
+        return command(compute=chosen, **given)
+
+    return with_compute
+
+
 class Share(click.ParamType):
     """A number from 0 to 1, also written in per cent."""
 

@@ -1,9 +1,19 @@
-"""A network that only computes: nothing in it trains, nothing in it changes."""
+"""Frozen networks: nothing in them trains, nothing in them changes."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from imbpipe.encoders.encoder import Weights
+from imbpipe.encoders.compute import (
+    DEFAULT,
+    Compute,
+    check_precision,
+    choose_backend,
+    openvino_version,
+)
+from imbpipe.encoders.encoder import Lane, Weights
+from imbpipe.encoders.openvino_backend import OpenVinoBackend
+from imbpipe.encoders.resize import BY_BYTES, BY_LIBRARY, Resize, resize_of
+from imbpipe.encoders.torch_backend import TorchBackend
 from imbpipe.errors import UsageError
 from imbpipe.types import Features
 
@@ -13,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class FrozenEncoder:
-    """An `Encoder` around a torch module that maps (b, 3, h, w) to (b, d)."""
+    """An `Encoder` around a torch module that maps (b, 3, h, w) to (b, d).
+
+    Raises UsageError: the device or the machine cannot compute as `compute` says.
+    """
 
     def __init__(
         self,
@@ -24,29 +37,48 @@ class FrozenEncoder:
         weights: Weights,
         identity: Mapping[str, Any],
         device: str,
+        compute: Compute = DEFAULT,
     ) -> None:
+        check_precision(compute.precision, device)
         self.name = name
         self.weights = weights
         self.device = device
-        self.identity = identity
+        self.precision: str = compute.precision
+        self.resize: Resize | None = resize_of(transform) if compute.preprocess == "fast" else None
         self._transform = transform
-        self._network = _freeze(network, device)
+        self._network = network.float().eval().requires_grad_(False)
+        backend = choose_backend(compute.backend, device)
+        self.identity: Mapping[str, Any] = _identity(identity, backend, self.resize)
+        self._backend: TorchBackend | OpenVinoBackend = TorchBackend(
+            self._network, self._scale, device, compute.precision
+        )
         self.dim = self._measure()
+        if backend == "openvino":
+            self._backend = OpenVinoBackend(self._network, self._scale, compute.precision)
 
     def preprocess(self, image: "Image") -> "torch.Tensor":
         """RGB image -> (3, h, w) float32, by the transform of the network's own library."""
         return self._transform(image)
 
     def encode(self, pixels: "torch.Tensor") -> Features:
-        """(b, 3, h, w) -> (b, dim) float32, computed in IEEE float32 (no TF32, no autocast)."""
-        import torch
+        """(b, 3, h, w), as `preprocess` (float32) or `resize` (uint8) give them, -> (b, dim) float32.
 
+        In float32 there is no TF32 and no autocast. Any thread may call it.
+        """
+        self._check_frozen()
+        return self._backend.encode(pixels)
+
+    def lanes(self) -> tuple[Lane, ...]:
+        """`encode`, once for each call that the device can serve at the same time."""
+        self._check_frozen()
+        return self._backend.lanes()
+
+    def _scale(self, pixels: "torch.Tensor") -> "torch.Tensor":
+        return self.resize.scale(pixels) if self.resize and not pixels.is_floating_point() else pixels
+
+    def _check_frozen(self) -> None:
         if any(module.training for module in self._network.modules()):
             raise RuntimeError(f"encoder {self.name!r} was put back into training mode")
-        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-        with torch.inference_mode(), exact:
-            features = self._network(pixels.to(self.device, non_blocking=True))
-        return features.cpu().numpy()
 
     def _measure(self) -> int:
         from PIL import Image
@@ -57,12 +89,15 @@ class FrozenEncoder:
         return features.shape[1]
 
 
-def _freeze(network: "torch.nn.Module", device: str) -> "torch.nn.Module":
-    """On a CPU in the memory layout that its convolutions prefer."""
-    import torch
-
-    frozen = network.float().eval().requires_grad_(False).to(device)
-    return frozen.to(memory_format=torch.channels_last) if device == "cpu" else frozen
+def _identity(identity: Mapping[str, Any], backend: str, resize: Resize | None) -> dict[str, Any]:
+    """What the library says, and what of the choices here changes a number."""
+    release = {"openvino": openvino_version()} if backend == "openvino" else {}
+    return {
+        **identity,
+        "backend": backend,
+        "preprocess": {**identity["preprocess"], "resized_by": BY_BYTES if resize else BY_LIBRARY},
+        "versions": {**identity["versions"], **release},
+    }
 
 
 def resolve_device(device: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbpipe.encoders.architecture import Architecture, Official, Tensors, TextTower, known_name, versions
 from imbpipe.encoders.assemble import assemble
+from imbpipe.encoders.compute import Compute
 from imbpipe.encoders.encoder import ENCODERS, Encoder
 from imbpipe.errors import UsageError
 
@@ -19,12 +20,12 @@ TOWER = "visual."
 
 
 @ENCODERS.add("clip")
-def clip(*, weights: str, device: str, seed: int) -> Encoder:
+def clip(*, weights: str, device: str, seed: int, compute: Compute) -> Encoder:
     """CLIP ViT-B/32 with OpenAI's weights, 512-d image embedding, not normalised.
 
     Source: Radford et al. (2021), "Learning Transferable Visual Models From Natural Language Supervision".
     """
-    return assemble("clip", architecture("ViT-B-32-quickgelu/openai"), weights, device, seed)
+    return assemble("clip", architecture("ViT-B-32-quickgelu/openai"), weights, device, seed, compute)
 
 
 def architecture(spec: str) -> Architecture:

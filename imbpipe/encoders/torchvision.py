@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbpipe.encoders.architecture import Architecture, Official, Tensors, known_name, versions
 from imbpipe.encoders.assemble import assemble
+from imbpipe.encoders.compute import Compute
 from imbpipe.encoders.encoder import ENCODERS, Encoder
 from imbpipe.encoders.wheel import Wheel
 from imbpipe.errors import UsageError
@@ -25,12 +26,12 @@ WHEELS = {
 
 
 @ENCODERS.add("resnet18")
-def resnet18(*, weights: str, device: str, seed: int) -> Encoder:
+def resnet18(*, weights: str, device: str, seed: int, compute: Compute) -> Encoder:
     """ResNet-18 trained on ImageNet-1k, 512-d after average pooling.
 
     Source: He et al. (2016), "Deep Residual Learning for Image Recognition"; torchvision's IMAGENET1K_V1.
     """
-    return assemble("resnet18", architecture("resnet18/IMAGENET1K_V1"), weights, device, seed)
+    return assemble("resnet18", architecture("resnet18/IMAGENET1K_V1"), weights, device, seed, compute)
 
 
 def architecture(spec: str) -> Architecture:

@@ -2,22 +2,19 @@
 
 import hashlib
 import json
-import os
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from imbpipe.cache.rates import Rates, training
 from imbpipe.datasets.frequency import class_counts, low_frequency
 from imbpipe.datasets.splits import Split
 from imbpipe.experiments.material import Material
 from imbpipe.experiments.results import ResultStore, RunScores, to_logits, to_scores
 from imbpipe.experiments.setting import Setting
+from imbpipe.experiments.training import train_grids
 from imbpipe.heads.run import Protocol, Run
 from imbpipe.strategies.plan import Cut
 from imbpipe.strategies.strategy import STRATEGIES
@@ -94,35 +91,8 @@ class Grid:
         return store.load(*self.place, self.keys.values())
 
     def train(self, store: ResultStore, *, device: str = "auto", progress: Progress | None = None) -> int:
-        """Train and keep what is missing; returns the number of runs trained.
-
-        Runs are kept as they finish, so an interrupted grid goes on where it stopped.
-        """
-        from imbpipe.heads.posthoc.finish import finished_heads
-        from imbpipe.heads.slices import rows_an_epoch
-
-        todo = self.missing(store)
-        if not todo:
-            return 0
-        started = time.monotonic()
-        runs = self._runs(todo)
-        labels = self.material.dataset.labels
-        for bank in finished_heads(
-            self.material.features,
-            labels,
-            runs,
-            self.protocol,
-            device=device,
-            progress=progress,
-            class_names=self.material.dataset.class_names,
-        ):
-            cut = runs[bank.runs[0]].plan.cut or Cut(self.thresholds, self.beta)
-            for index, metrics, scores in self._score(bank, cut, [todo[run] for run in bank.runs]):
-                metrics["rows"] = rows_an_epoch(runs[index], self.protocol.epochs)
-                store.save(*self.place, self.keys[todo[index]], metrics, scores)
-        work = training(device, self.protocol.head.kind), self.units(len(todo))
-        Rates(store.root).note(*work, time.monotonic() - started)
-        return len(todo)
+        """Train and keep what is missing; see `train_grids`."""
+        return train_grids([self], store, device=device, progress=progress)
 
     def units(self, heads: int) -> float:
         """How much work so many heads are: training images times epochs times heads."""
@@ -139,24 +109,32 @@ class Grid:
             self.material.text,
         )
 
-    def _runs(self, cells: Sequence[tuple[Setting, int]]) -> list[Run]:
-        """Planned side by side: selecting images by a criterion takes as long as training on few of them."""
-        _ = self._training
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return list(pool.map(self._run, *zip(*cells, strict=True)))
-
-    def _run(self, setting: Setting, seed: int) -> Run:
+    def run(self, setting: Setting, seed: int) -> Run:
+        """The head that is to be trained for a cell."""
         rng = np.random.default_rng(seed)
-        plan = STRATEGIES[setting.strategy](self._training, rng, **setting.values)
+        plan = STRATEGIES[setting.strategy](self.training_set, rng, **setting.values)
         return Run(self.split.train, self.split.validation, plan, seed)
 
+    def keep(
+        self, bank: "Bank", runs: Sequence[Run], cells: Sequence[tuple[Setting, int]], store: ResultStore
+    ) -> None:
+        """Score a bank's heads and keep the results. runs, cells: of each head; all runs share their cut."""
+        from imbpipe.heads.slices import rows_an_epoch
+
+        cut = runs[0].plan.cut or Cut(self.thresholds, self.beta)
+        scored = self._score(bank, cut, cells)
+        for run, cell, (metrics, scores) in zip(runs, cells, scored, strict=True):
+            metrics["rows"] = rows_an_epoch(run, self.protocol.epochs)
+            store.save(*self.place, self.keys[cell], metrics, scores)
+
     @cached_property
-    def _training(self) -> TrainingSet:
+    def training_set(self) -> TrainingSet:
+        """`plan_data`, made once."""
         return self.plan_data()
 
     def _score(
         self, bank: "Bank", cut: Cut, cells: Sequence[tuple[Setting, int]]
-    ) -> Iterator[tuple[int, "pd.DataFrame", RunScores]]:
+    ) -> Iterator[tuple["pd.DataFrame", RunScores]]:
         from imbpipe.evaluation.metrics import Scored, evaluate
         from imbpipe.evaluation.thresholds import thresholds_by
 
@@ -167,7 +145,7 @@ class Grid:
         )
         thresholds = thresholds_by(cut, dataset.labels[split.validation], validation)
         metrics = evaluate(Scored(test, dataset.labels[split.test], thresholds))
-        for place, (run, (setting, seed)) in enumerate(zip(bank.runs, cells, strict=True)):
+        for place, (setting, seed) in enumerate(cells):
             columns = {name: values[place] for name, values in metrics.items()}
             scores = RunScores(
                 validation[place],
@@ -179,7 +157,7 @@ class Grid:
                 dataset.class_names,
                 thresholds[place],
             )
-            yield run, self._table(setting, seed, thresholds[place], columns), scores
+            yield self._table(setting, seed, thresholds[place], columns), scores
 
     def _table(
         self, setting: Setting, seed: int, thresholds: np.ndarray, metrics: dict[str, Any]

@@ -11,6 +11,7 @@ from imbpipe.experiments.grid import Grid
 from imbpipe.experiments.material import Material, gather
 from imbpipe.experiments.results import ResultStore
 from imbpipe.experiments.setting import Setting
+from imbpipe.experiments.training import train_grids
 from imbpipe.types import FeatureSet, Progress
 
 if TYPE_CHECKING:
@@ -37,13 +38,8 @@ class Pool:
         return self.grids[0].place
 
     def train(self, store: ResultStore, *, device: str = "auto", progress: Progress | None = None) -> int:
-        """Train and keep what is missing, split by split; returns the number of runs trained."""
-        total = sum(len(grid.missing(store)) for grid in self.grids)
-        done = 0
-        for grid in self.grids:
-            told = None if progress is None else _from(done, total, progress)
-            done += grid.train(store, device=device, progress=told)
-        return done
+        """Train and keep what is missing; see `train_grids`."""
+        return train_grids(self.grids, store, device=device, progress=progress)
 
     def results(self, store: ResultStore) -> "pd.DataFrame":
         """A row a (run, class). Raises ResultsError: a run is not finished."""
@@ -73,8 +69,3 @@ def pool_of(
             for number in range(here.splits)
         )
     )
-
-
-def _from(before: int, total: int, progress: Progress) -> Progress:
-    """Progress of a part as progress of the whole."""
-    return lambda done, _: progress(before + done, total)

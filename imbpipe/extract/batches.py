@@ -1,8 +1,9 @@
-"""Reading and preprocessing images in the background, a bounded number of batches ahead."""
+"""Reading and preprocessing images in the background, and encoding several batches side by side."""
 
 import hashlib
+import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,19 @@ from typing import TYPE_CHECKING
 
 from imbpipe.encoders.encoder import Encoder
 from imbpipe.errors import ImageError
-from imbpipe.extract.decode import decode, read_bytes
+from imbpipe.extract.decode import read_bytes
+from imbpipe.extract.pixels import blank_pixels, pixels_of
 from imbpipe.extract.sink import Batch, FeatureSink
+from imbpipe.extract.workers import Workers
+from imbpipe.types import Features
 
 if TYPE_CHECKING:
     import torch
 
 AHEAD = 2
+"""Batches that wait, read or being read, beside those that are being encoded."""
+AT_ONCE = 4
+"""Images that a thread reads one after the other; so that handing over costs little."""
 
 
 @dataclass(frozen=True)
@@ -30,63 +37,119 @@ class Image:
 
 
 @dataclass(frozen=True, eq=False)
-class LoadedBatch:
-    """pixels: (batch_size, 3, h, w), zero where an image was not wanted or is bad.
+class EncodedBatch:
+    """images: of each wanted place, what came of it.
 
-    images: of each wanted place, what came of it.
+    features: (batch_size, dim), to be used where an image was wanted and is good; None where none is.
+    waited: seconds that encoding waited for the images.
     """
 
-    pixels: "torch.Tensor"
     images: dict[int, Image]
+    features: Features | None
+    waited: float
 
 
-def load_batches(encoder: Encoder, sink: FeatureSink, workers: int) -> Generator[LoadedBatch, None, None]:
-    """The sink's pending batches in order, decoded by `workers` threads up to AHEAD batches ahead.
+class Encoding:
+    """A context in which batches are read, decoded and encoded ahead of whoever iterates over them.
 
-    Every image is opened once. Each thread computes on one core: threads of their own for every image's
-    arithmetic would only be in each other's way.
+    Each image is opened once. On a CPU each thread computes on one core: threads of their own for every
+    image's or batch's arithmetic would only be in each other's way. A batch is computed as a whole by one
+    lane, so which lane, and how many there are, changes no bit.
+
+    workers: threads that read and decode; None: as `Workers` finds out.
+    waited: seconds that the lanes waited for images, all together.
     """
-    import torch
-    from PIL.Image import new
 
-    threads = torch.get_num_threads()
-    shape = (sink.batch_size, *encoder.preprocess(new("RGB", (64, 64))).shape)
-    pool = ThreadPoolExecutor(workers, "imbpipe-decode", initializer=torch.set_num_threads, initargs=(1,))
-    started: deque[tuple[torch.Tensor, dict[int, Future[Image]]]] = deque()
-    try:
-        for batch in sink.pending:
-            pixels = torch.zeros(shape, pin_memory=encoder.device.startswith("cuda"))
-            started.append((pixels, _start(pool, encoder, batch, pixels)))
-            if len(started) > AHEAD:
-                yield _finish(*started.popleft())
+    def __init__(self, encoder: Encoder, sink: FeatureSink, workers: int | None = None) -> None:
+        import torch
+
+        self.waited = 0.0
+        self._encoder, self._sink = encoder, sink
+        self._workers = Workers(workers, shares_cores=encoder.device == "cpu")
+        self._lanes = encoder.lanes()
+        self._free = deque(self._lanes)
+        self._threads = torch.get_num_threads()
+        each = 1 if len(self._lanes) > 1 else self._threads
+        self._encoders = ThreadPoolExecutor(
+            len(self._lanes), "imbpipe-encode", torch.set_num_threads, initargs=(each,)
+        )
+        self._encoders.submit(torch.get_num_threads).result()  # a thread keeps the number it asked for first
+        self._readers = ThreadPoolExecutor(
+            self._workers.most, "imbpipe-decode", torch.set_num_threads, initargs=(1,)
+        )
+
+    @property
+    def waiting(self) -> float:
+        """Seconds that a lane has waited for images, on average."""
+        return self.waited / len(self._lanes)
+
+    def __enter__(self) -> "Encoding":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        import torch
+
+        self._readers.shutdown(wait=False, cancel_futures=True)
+        self._encoders.shutdown(cancel_futures=True)
+        self._readers.shutdown()
+        torch.set_num_threads(self._threads)
+
+    def __iter__(self) -> Iterator[EncodedBatch]:
+        """The sink's pending batches in order, never more than AHEAD beside those being encoded in memory."""
+        blank = blank_pixels(self._encoder)
+        started: deque[Future[EncodedBatch]] = deque()
+        for batch in self._sink.pending:
+            started.append(self._start(batch, blank))
+            if len(started) >= len(self._lanes) + AHEAD:
+                yield self._finish(started.popleft())
         while started:
-            yield _finish(*started.popleft())
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)
+            yield self._finish(started.popleft())
+
+    def _start(self, batch: Batch, blank: "torch.Tensor") -> "Future[EncodedBatch]":
+        pixels = blank.new_zeros(
+            (self._sink.batch_size, *blank.shape), pin_memory=self._encoder.device.startswith("cuda")
+        )
+        wanted = [place for place, is_wanted in enumerate(batch.wanted) if is_wanted]
+        jobs = [
+            self._readers.submit(self._load, batch, wanted[start : start + AT_ONCE], pixels)
+            for start in range(0, len(wanted), AT_ONCE)
+        ]
+        return self._encoders.submit(self._encode, pixels, jobs)
+
+    def _finish(self, future: "Future[EncodedBatch]") -> EncodedBatch:
+        batch = future.result()
+        self.waited += batch.waited
+        self._workers.look(self.waiting)
+        return batch
+
+    def _load(self, batch: Batch, places: list[int], pixels: "torch.Tensor") -> dict[int, Image]:
+        """Read some images, each into its place of the batch's pixels (b, 3, h, w)."""
+        with self._workers.slot():
+            return {
+                place: _read(self._encoder, batch.rows[place], batch.paths[place], pixels[place])
+                for place in places
+            }
+
+    def _encode(self, pixels: "torch.Tensor", jobs: "list[Future[dict[int, Image]]]") -> EncodedBatch:
+        started = time.monotonic()
+        images = {place: image for job in jobs for place, image in job.result().items()}
+        waited = time.monotonic() - started
+        if all(image.reason for image in images.values()):
+            return EncodedBatch(images, None, waited)
+        lane = self._free.pop()
+        try:
+            return EncodedBatch(images, lane(pixels), waited)
+        finally:
+            self._free.append(lane)
 
 
-def _start(
-    pool: ThreadPoolExecutor, encoder: Encoder, batch: Batch, pixels: "torch.Tensor"
-) -> "dict[int, Future[Image]]":
-    return {
-        place: pool.submit(_load, encoder, batch.rows[place], batch.paths[place], pixels[place])
-        for place, wanted in enumerate(batch.wanted)
-        if wanted
-    }
-
-
-def _finish(pixels: "torch.Tensor", jobs: "dict[int, Future[Image]]") -> LoadedBatch:
-    return LoadedBatch(pixels, {place: job.result() for place, job in jobs.items()})
-
-
-def _load(encoder: Encoder, row: int, path: Path, pixels: "torch.Tensor") -> Image:
-    """Read one image into its place (3, h, w) of the batch."""
+def _read(encoder: Encoder, row: int, path: Path, pixels: "torch.Tensor") -> Image:
+    """Read one image into `pixels` (3, h, w)."""
     digest = b""
     try:
         data = read_bytes(path)
         digest = hashlib.sha256(data).digest()
-        pixels.copy_(encoder.preprocess(decode(data)))
+        pixels.copy_(pixels_of(encoder, data))
     except ImageError as error:
         return Image(row, path, digest, str(error))
     return Image(row, path, digest, "")

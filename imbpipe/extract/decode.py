@@ -3,6 +3,8 @@
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -89,12 +91,21 @@ def decode(data: bytes) -> Image.Image:
 
     Raises ImageError, whatever is wrong with the bytes and whatever the decoder makes of it.
     """
+    with opened(data) as image:
+        return upright(image)
+
+
+@contextmanager
+def opened(data: bytes) -> Iterator[Image.Image]:
+    """The image with its header read and judged, none of its pixels yet.
+
+    Raises ImageError for the header, and for whatever a decoder raises while it is open.
+    """
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # another library may have switched it on
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
             _check(image, data)
-            ImageOps.exif_transpose(image, in_place=True)
-            return _rgb(image)
+            yield image
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -105,6 +116,12 @@ def decode(data: bytes) -> Image.Image:
         raise ImageError(f"over the cap of {MAX_PIXELS} pixels") from None
     except Exception as error:  # decoders raise anything at all on damaged files
         raise ImageError(f"truncated or damaged ({str(error) or type(error).__name__})") from None
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """An opened image, decoded to RGB by DECODE_POLICY."""
+    ImageOps.exif_transpose(image, in_place=True)
+    return _rgb(image)
 
 
 def _check(image: Image.Image, data: bytes) -> None:

@@ -1,21 +1,19 @@
 """The extraction loop: pending batches in, features out to the sink."""
 
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from imbpipe.encoders.encoder import Encoder
+from imbpipe.encoders.torch_backend import exact_arithmetic
 from imbpipe.errors import DatasetError, UsageError
-from imbpipe.extract.batches import LoadedBatch, load_batches
+from imbpipe.extract.batches import EncodedBatch, Encoding
 from imbpipe.extract.sink import FeatureSink
 from imbpipe.types import Progress
-
-MAX_WORKERS = 16
 
 
 @dataclass(frozen=True)
@@ -23,13 +21,15 @@ class Summary:
     """What came of one run.
 
     encoded: images. quarantined: path and reason of each image set aside. seconds: wall clock.
-    stopped: whether `should_stop` ended it before the last batch.
+    stopped: whether `should_stop` ended it before the last batch. waiting: seconds of these that the encoder
+        waited for images.
     """
 
     encoded: int
     quarantined: tuple[tuple[str, str], ...]
     seconds: float
     stopped: bool
+    waiting: float
 
 
 def extract(
@@ -47,7 +47,7 @@ def extract(
     Every batch is computed at its full size with each row at its own place, whichever rows are wanted, so
     an interrupted run that goes on gives the same bits as an unbroken one.
 
-    workers: decoding threads; None: as many as there are cores, at most 16.
+    workers: threads that read and decode; None: as many as keep the encoder busy.
     max_bad: share of `images` (all of the data set's; by default those still to be encoded) that may be
         bad before the run ends with an error. What was encoded until then is committed.
     should_stop: asked between batches; when true, the run commits what it has and returns.
@@ -60,11 +60,11 @@ def extract(
     started = time.monotonic()
     total = sum(sum(batch.wanted) for batch in sink.pending)
     encoded, bad, stopped = 0, [], False
-    with _quiet_decoders(), closing(load_batches(encoder, sink, workers or _cores())) as batches:
+    with _quiet_decoders(), exact_arithmetic(), Encoding(encoder, sink, workers) as batches:
         for batch in batches:
             if stopped := should_stop is not None and should_stop():
                 break
-            encoded += _encode(encoder, sink, batch)
+            encoded += _hand_over(sink, batch)
             bad += [(str(image.path), image.reason) for image in batch.images.values() if image.reason]
             if progress:
                 progress(sink.committed, total)
@@ -74,17 +74,16 @@ def extract(
     sink.commit()
     if progress:
         progress(sink.committed, total)
-    return Summary(encoded, tuple(bad), time.monotonic() - started, stopped)
+    return Summary(encoded, tuple(bad), time.monotonic() - started, stopped, batches.waiting)
 
 
-def _encode(encoder: Encoder, sink: FeatureSink, batch: LoadedBatch) -> int:
-    """Hand the batch's features and its bad images over; the number of images encoded."""
+def _hand_over(sink: FeatureSink, batch: EncodedBatch) -> int:
+    """Give the batch's features and its bad images to the sink; the number of images encoded."""
     good = {place: image for place, image in batch.images.items() if not image.reason}
-    if good:
-        features = encoder.encode(batch.pixels)[list(good)]
+    if batch.features is not None:
         rows = np.array([image.row for image in good.values()], np.int64)
         digests = np.frombuffer(b"".join(image.digest for image in good.values()), np.uint8)
-        sink.write(rows, digests.reshape(-1, 32), features)
+        sink.write(rows, digests.reshape(-1, 32), batch.features[list(good)])
     for image in batch.images.values():
         if image.reason:
             sink.quarantine(image.row, image.reason, image.digest)
@@ -98,11 +97,6 @@ def _too_many(bad: list[tuple[str, str]], images: int, max_bad: float) -> Datase
         f"(first {path}: {reason})",
         "Mend or remove them, or allow more; what was encoded is kept",
     )
-
-
-def _cores() -> int:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, MAX_WORKERS)
 
 
 @contextmanager

@@ -1,9 +1,12 @@
 """What is encoded and how, as the store's key sees it."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from imbpipe.encoders.compute import Compute
 from imbpipe.encoders.encoder import Encoder
-from imbpipe.extract.decode import DECODE_POLICY
+from imbpipe.encoders.resize import BY_LIBRARY
+from imbpipe.extract.pixels import decode_policy
 
 EXTRACTOR_VERSION = 1
 """Counted up whenever a change of this package changes a feature."""
@@ -20,9 +23,19 @@ def spec_of(encoder: Encoder, dtype: str = "float32") -> dict[str, Any]:
         "encoder": dict(encoder.identity),
         "weights": encoder.weights.kind,
         "weights_sha256": encoder.weights.sha256,
-        "decode": DECODE_POLICY,
-        "precision": "float32",
+        "decode": decode_policy(encoder),
+        "precision": encoder.precision,
         "dtype": dtype,
         "dim": encoder.dim,
         "extractor": EXTRACTOR_VERSION,
     }
+
+
+def compute_of(spec: Mapping[str, Any]) -> Compute:
+    """How the features of this spec were computed, to compute them again."""
+    resized = spec["encoder"].get("preprocess", {}).get("resized_by")
+    return Compute(
+        backend=spec["encoder"].get("backend"),
+        precision=spec["precision"],
+        preprocess="exact" if resized == BY_LIBRARY else "fast",
+    )

@@ -141,6 +141,8 @@ def _label(test: Found) -> str:
 def _forest(
     axes: "Sequence[Axes]", protocols: Sequence[str], rows: Sequence[Row], placed: Sequence[Placed]
 ) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     for place, (one, protocol) in enumerate(zip(axes, protocols, strict=True)):
         one.set_title(protocol, loc="left")
         metric = next(each.metric for each in placed if each.protocol == protocol)
@@ -151,6 +153,7 @@ def _forest(
         one.set_ylim(len(rows) - 0.5, -0.5)
         one.set_yticks(range(len(rows)), [shorten(label, LONGEST) for label, _ in rows])
         one.tick_params(axis="y", length=0, labelleft=place == 0)
+        one.xaxis.set_major_locator(MaxNLocator(4))
         one.grid(axis="x", color="#DDDDDD", linewidth=0.5)
         one.set_axisbelow(True)
 

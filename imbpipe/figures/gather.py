@@ -1,7 +1,8 @@
 """What figures are drawn from, out of an experiment's data sets and finished runs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,23 +11,30 @@ from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.options import STRICT, ReadOptions
 from imbpipe.datasets.splits import make_split
 from imbpipe.experiments.choose import Say, choose_dataset, choose_features
-from imbpipe.experiments.experiment import Experiment
+from imbpipe.experiments.experiment import Alternatives, Experiment
 from imbpipe.experiments.pool import pool_of
 from imbpipe.experiments.results import ResultStore
 from imbpipe.figures.figure import FigureInputs, Resampled, needs_of
 from imbpipe.strategies.strategy import STRATEGIES
 from imbpipe.types import Task, TrainingSet
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the material of figures lies. root: of the named data sets."""
+    """Where the material of figures lies; what several of them share is read once.
+
+    root: of the named data sets.
+    """
 
     experiment: Experiment
     store: FeatureStore
     results: ResultStore
     root: Path | None
     metric: str
+    _read: dict[tuple[str, Alternatives], tuple[str, "pd.DataFrame"] | None] = field(default_factory=dict)
 
     def inputs(self, name: str, *, say: Say) -> FigureInputs:
         """What figure `name` needs and no more.
@@ -67,17 +75,24 @@ class Sources:
 
         tables, encoders = [], []
         for alternatives in self.experiment.encoders:
-            found = [choose_features(alternatives, dataset, self.store) for dataset in sets]
-            encoders.append(next((features.encoder for features in found if features), alternatives[0]))
-            tables += [
-                pool_of(self.experiment, dataset, features).results(self.results)
-                for dataset, features in zip(sets, found, strict=True)
-                if features
-            ]
+            found = [read for dataset in sets if (read := self._results(alternatives, dataset))]
+            encoders.append(next((encoder for encoder, _ in found), alternatives[0]))
+            tables += [table for _, table in found]
         results = pd.concat(tables, ignore_index=True) if tables else None
         if panels == 1 and results is not None:
             encoders = [name for name in encoders if (results["encoder"] == name).any()]
         return replace(inputs, results=results, encoders=tuple(encoders))
+
+    def _results(self, alternatives: Alternatives, dataset: Dataset) -> tuple[str, "pd.DataFrame"] | None:
+        """The encoder at hand and all that it gave; None where none is."""
+        place = dataset.name, alternatives
+        if place not in self._read:
+            features = choose_features(alternatives, dataset, self.store)
+            self._read[place] = None
+            if features is not None:
+                table = pool_of(self.experiment, dataset, features).results(self.results)
+                self._read[place] = features.encoder, table
+        return self._read[place]
 
 
 def _silent(message: str) -> None:

@@ -114,7 +114,7 @@ CLAIMS = (
                 "oversampling loses on remaining classes", "superiority", BASELINE, OVER, "remaining", MANY
             ),
             Hypothesis(
-                "its loss at as many steps as the baseline - its loss in full",
+                "training it longer than the baseline helps",
                 "interaction",
                 OVER,
                 OVER_SHORT,
