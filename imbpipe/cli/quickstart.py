@@ -64,6 +64,8 @@ def quickstart(
     from imbpipe.experiments.places import Surroundings
     from imbpipe.experiments.quick import ENCODERS, quick_experiment, quick_file
 
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--out {out} is no name of a page", "Let it end in .html")
     data = load_dataset(dataset, root=root, options=replace(reading, images_needed=False))
     for line in [] if as_json else describe_imbalance(data):
         tell_wrapped(line)
@@ -81,7 +83,7 @@ def quickstart(
     chosen = _encoder(names, around)
     text = quick_file(source, data.task, (chosen,), _said(reading), **how)
     file = out.with_suffix(".toml")
-    _check_place(out, file, text)
+    _check_place(file, text)
     _run(text, file, out, around, as_json=as_json)
     if (sys.stdout.isatty() if show is None else show) and not as_json:
         _open(out)
@@ -103,10 +105,8 @@ def _encoder(names: tuple[str, ...], around: "Surroundings") -> str:
     return found.name if found else load_encoder(names[-1], device=around.device).name
 
 
-def _check_place(page: Path, file: Path, text: str) -> None:
-    """Raises UsageError, ResultsError: before any work, what could not be written after it."""
-    if page.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"--out {page} is no name of a page", "Let it end in .html")
+def _check_place(file: Path, text: str) -> None:
+    """Raises ResultsError: before any work, that the experiment would take another's place."""
     try:
         before = file.read_text(encoding="utf-8") if file.exists() else text
     except (OSError, UnicodeDecodeError) as error:
