@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Union
 from imbpipe.cache.fill import fill
 from imbpipe.cache.store import FeatureStore
 from imbpipe.datasets.dataset import Dataset
+from imbpipe.datasets.frequency import class_counts
 from imbpipe.datasets.load import load_dataset
 from imbpipe.datasets.options import ReadOptions
 from imbpipe.encoders.encoder import Encoder
 from imbpipe.encoders.load import load_encoder
 from imbpipe.errors import UsageError, WeightsError
 from imbpipe.experiments.pool import pool_of
-from imbpipe.experiments.quick import ENCODERS, SEEDS, SPLITS, quick_experiment, quick_file
+from imbpipe.experiments.quick import ENCODERS, SEEDS, SPLITS, percentile_for, quick_experiment, quick_file
 from imbpipe.experiments.ranking import check_metric, summary
 from imbpipe.experiments.results import ResultStore
 from imbpipe.report.study import Study
@@ -25,7 +26,8 @@ from imbpipe.types import FeatureSet, Progress
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from imbpipe.figures.ranking import Figure
 
 Data = Union["pd.DataFrame", Dataset, str, "os.PathLike[str]"]
 """A DataFrame with a column of image paths and one of labels (or one of 0 and 1 a class), the path of a
@@ -160,7 +162,13 @@ def compare(
         entries = [{"strategy": each} if isinstance(each, str) else each for each in strategies]
     dataset = _dataset(data, name, root, folder, reading)
     text = quick_file(
-        dataset.name, dataset.task, strategies=entries, metric=metric, seeds=seeds, splits=splits
+        dataset.name,
+        dataset.task,
+        strategies=entries,
+        metric=metric,
+        seeds=seeds,
+        splits=splits,
+        percentile=percentile_for(class_counts(dataset.labels)),
     )
     experiment = quick_experiment(text)
     store, results = FeatureStore(Path(cache)), ResultStore(Path(cache))

@@ -17,8 +17,9 @@ from imbpipe.cli.forecast import expected
 from imbpipe.cli.output import table_lines
 from imbpipe.cli.train import comparison_table
 from imbpipe.datasets.dataset import Dataset
+from imbpipe.datasets.frequency import low_frequency
 from imbpipe.datasets.imbalance import describe_imbalance
-from imbpipe.experiments.quick import FOR_TASK, SHORT_LIST, quick_experiment, quick_file
+from imbpipe.experiments.quick import FOR_TASK, SHORT_LIST, percentile_for, quick_experiment, quick_file
 from imbpipe.experiments.table import Comparison, Estimate
 
 
@@ -160,8 +161,15 @@ def test_the_words_name_the_extremes_and_the_low_frequency_classes():
     assert describe_imbalance(dataset) == [
         "d: 100 images with 5 labels, 1.5 an image on average.",
         "Most frequent: 'a' on 90 images (90.0%). Rarest: 'e' on 0 (0.0%).",
-        "Low-frequency classes (counts up to the 25th percentile): e (0), d (3).",
+        "Low-frequency classes (counts up to the percentile 25): e (0), d (3).",
     ]
+
+
+def test_classes_too_rare_to_be_measured_do_not_take_the_place_of_the_low_frequency_ones():
+    assert percentile_for(np.array([20, 30, 400, 500])) == 25
+    counts = np.array([1, 2, 3, 20, 30, 100, 200, 300])
+    low = low_frequency(counts, percentile_for(counts))
+    assert counts[low].tolist() == [1, 2, 3, 20, 30]
 
 
 def test_a_rate_is_what_was_measured_and_newer_measurements_count_more(tmp_path):

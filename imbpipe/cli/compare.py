@@ -142,6 +142,8 @@ def _difference(difference: "Difference | None") -> tuple[str, str]:
     if difference is None:
         return "", ""
     ends = f"[{number(difference.low, '+')}, {number(difference.high, '+')}]"
+    if difference.estimate != difference.estimate:
+        return "none", ""
     known = difference.low == difference.low
     return f"{number(difference.estimate, '+')} {ends if known else '(one run)'}", _p(difference.p)
 

@@ -57,22 +57,24 @@ def quickstart(
       imbpipe quickstart path/to/labels.csv --encoder resnet18
     """
     from imbpipe.cache.store import FeatureStore
+    from imbpipe.datasets.frequency import class_counts
     from imbpipe.datasets.imbalance import describe_imbalance
     from imbpipe.datasets.labels import rare_class_notes
     from imbpipe.datasets.load import load_dataset
     from imbpipe.experiments.forecast import forecast
     from imbpipe.experiments.places import Surroundings
-    from imbpipe.experiments.quick import ENCODERS, quick_experiment, quick_file
+    from imbpipe.experiments.quick import ENCODERS, percentile_for, quick_experiment, quick_file
 
     if out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--out {out} is no name of a page", "Let it end in .html")
     data = load_dataset(dataset, root=root, options=replace(reading, images_needed=False))
-    for line in [] if as_json else describe_imbalance(data):
+    percentile = percentile_for(class_counts(data.labels))
+    for line in [] if as_json else describe_imbalance(data, percentile):
         tell_wrapped(line)
     for note in [*data.notes, *rare_class_notes(data)]:
         say(note)
     source = str(Path(dataset).resolve()) if os.path.exists(dataset) else dataset
-    how: dict[str, Any] = {"seeds": seeds, "splits": splits}
+    how: dict[str, Any] = {"seeds": seeds, "splits": splits, "percentile": percentile}
     how = {name: value for name, value in how.items() if value is not None}
     names = (encoder,) if encoder else ENCODERS
     plan = quick_experiment(quick_file(source, data.task, names, _said(reading), **how))
@@ -135,7 +137,7 @@ def _run(text: str, file: Path, out: Path, around: "Surroundings", *, as_json: b
     [(data, features)] = places(plan, around)
     [work] = forecast(plan, around)
     strategies = len(plan.settings(data.name)) - 1
-    what = f"heads: the baseline and {strategies} strategies, {plan.splits} splits x {plan.seeds} seeds"
+    what = f"heads ({strategies} strategies and the baseline, {plan.splits * plan.seeds} runs each)"
     say(_step(2, "Train", work.to_train, work.heads, what, work.train_seconds))
     pool = pool_of(plan, data, features)
     with bar("training", "heads") as progress:
@@ -162,8 +164,9 @@ def _run(text: str, file: Path, out: Path, around: "Surroundings", *, as_json: b
 def _step(number: int, verb: str, left: int, of: int, what: str, seconds: float | None) -> str:
     if not left:
         return f"Step {number} of 3. {verb} nothing: all {of:,} {what} are there already."
-    time = "how long it takes will show" if seconds is None else expected(seconds)
-    return f"Step {number} of 3. {verb} {left:,} of {of:,} {what}; {time}."
+    if seconds is None:
+        return f"Step {number} of 3. {verb} {left:,} of {of:,} {what}."
+    return f"Step {number} of 3. {verb} {left:,} of {of:,} {what}: {expected(seconds)}."
 
 
 def _open(page: Path) -> None:

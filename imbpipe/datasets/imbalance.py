@@ -9,10 +9,10 @@ NAMED = 6
 """Low-frequency classes that are named; of more, the rarest."""
 
 
-def describe_imbalance(dataset: Dataset) -> list[str]:
+def describe_imbalance(dataset: Dataset, percentile: float = 25.0) -> list[str]:
     """A few sentences: how many images and classes, the most and the least frequent, and who is rare.
 
-    The low-frequency classes are those at or below the 25th percentile of the counts, here over all images.
+    percentile: of the counts, at or below which a class is low-frequency, here over all images.
     """
     counts = class_counts(dataset.labels)
     n = len(dataset)
@@ -31,10 +31,10 @@ def describe_imbalance(dataset: Dataset) -> list[str]:
         f"Rarest: {names[rarest]!r} on {counts[rarest]:,} ({counts[rarest] / n:.1%})"
         + (f", {counts[commonest] / counts[rarest]:,.1f} times fewer." if counts[rarest] else ".")
     )
-    low = [int(c) for c in order if low_frequency(counts)[c]]
+    low = [int(c) for c in order if low_frequency(counts, percentile)[c]]
     more = f" and {len(low) - NAMED} more" if len(low) > NAMED else ""
     said.append(
-        "Low-frequency classes (counts up to the 25th percentile): "
+        f"Low-frequency classes (counts up to the percentile {percentile:g}): "
         + ", ".join(f"{names[c]} ({counts[c]:,})" for c in low[:NAMED])
         + f"{more}."
     )

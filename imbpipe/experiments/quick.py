@@ -5,6 +5,9 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from imbpipe.datasets.frequency import Counts
 from imbpipe.experiments.experiment import Experiment, experiment_of
 from imbpipe.types import Task
 
@@ -29,8 +32,22 @@ FOR_TASK: Mapping[Task, tuple[Mapping[str, Any], ...]] = {
     "multi-label": ({"strategy": "asymmetric"},),
 }
 
+MEASURABLE = 15
+"""Images from which on a class nearly always has the two in a test part of a fifth that an interval needs."""
+
 SEEDS, SPLITS = 2, 3
 """Repeats of every strategy: each split is another division into training, validation and test images."""
+
+
+def percentile_for(counts: Counts) -> float:
+    """Up to which percentile of the counts a class is called low-frequency: 25, and more where classes that
+    are too rare to be measured would take up that quarter; a quarter of the others then stand beside them."""
+    ordered = np.sort(counts)
+    too_rare = int(np.count_nonzero(ordered < MEASURABLE))
+    if not 0 < too_rare < len(ordered):
+        return 25.0
+    last = too_rare + -(-(len(ordered) - too_rare) // 4) - 1
+    return max(25.0, float(np.ceil(1000 * last / (len(ordered) - 1)) / 10))
 
 
 def quick_file(
@@ -43,8 +60,9 @@ def quick_file(
     seeds: int = SEEDS,
     splits: int = SPLITS,
     metric: str = "ap",
+    percentile: float = 25.0,
 ) -> str:
-    """The experiment file. dataset: a name or path. encoders: alternatives.
+    """The experiment file. dataset: a name or path. encoders: alternatives. percentile: see `percentile_for`.
 
     reading: what the user said of how to read label files (see `Experiment`).
     strategies: entries in the place of the short list.
@@ -59,6 +77,7 @@ def quick_file(
         f"seeds = {seeds}",
         f"splits = {splits}",
         f"metric = {_text(metric)}",
+        f"percentile = {percentile}",
         "choose = false",
     ]
     if reading:
