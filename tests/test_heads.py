@@ -1,10 +1,12 @@
 """Heads trained together: the same as alone, the same as by hand, the same on any number of threads."""
 
-import signal
-import threading
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
@@ -390,15 +392,36 @@ def test_heads_are_handed_over_as_they_finish_and_progress_counts_them() -> None
     assert done == 6
 
 
-def test_an_interrupted_caller_stops_the_training() -> None:
-    """Training would go on for hours."""
-    endless = plain(rows=np.zeros(1_000_000, np.int64))
-    banks = train_heads(*material(), [replace(endless, seed=s) for s in range(5)], replace(SMALL, epochs=100))
-    main = threading.main_thread().ident
-    threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        next(banks)
+INTERRUPTED = """
+import signal, threading
+from dataclasses import replace
+import numpy as np
+from test_heads import SMALL, material, plain
+from imbpipe.heads.bank import train_heads
+
+endless = plain(rows=np.zeros(1_000_000, np.int64))
+banks = train_heads(*material(), [replace(endless, seed=s) for s in range(5)], replace(SMALL, epochs=100))
+threading.Timer(0.3, signal.raise_signal, (signal.SIGINT,)).start()
+try:
+    next(banks)
+except KeyboardInterrupt:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("heads")]
+    print("stopped")
+"""
+
+
+def test_an_interrupted_caller_stops_the_training() -> None:
+    """Training would go on for hours. In a process of its own, as the signal is the process's."""
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
 
 
 def test_a_small_memory_budget_changes_nothing_but_how_the_grid_is_cut() -> None:

@@ -18,7 +18,7 @@ from imbpipe.cli.output import table_lines
 from imbpipe.cli.train import comparison_table
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.frequency import low_frequency
-from imbpipe.datasets.imbalance import describe_imbalance
+from imbpipe.datasets.words import describe_imbalance
 from imbpipe.experiments.quick import FOR_TASK, SHORT_LIST, percentile_for, quick_experiment, quick_file
 from imbpipe.experiments.table import Comparison, Estimate
 

@@ -133,6 +133,7 @@ def test_every_control_changes_the_chart_and_makes_no_error(page):
 def test_the_numbers_behind_a_chart_can_be_read_as_a_table(page, study):
     page.locator("details[data-of=classes] summary").click()
     rows = page.locator("details[data-of=classes] tbody tr")
+    rows.last.wait_for()
     assert rows.count() == 2 * 4
     assert "ordinary" in rows.last.text_content()
 

@@ -3,8 +3,12 @@
 import json
 import os
 import pickle
+import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -18,6 +22,7 @@ from imbpipe.cache.store import FeatureStore
 from imbpipe.encoders.checkpoint import tensors_sha256
 from imbpipe.encoders.mean_colour import MeanColour
 from imbpipe.errors import StoreError
+from imbpipe.extract import pixels
 from imbpipe.extract import spec as extract_spec
 from imbpipe.types import Features
 
@@ -73,11 +78,13 @@ def test_a_signal_ends_extraction_with_status_75_and_the_same_command_goes_on(
         result = run(*EXTRACT)
     assert result.exit_code == 75
     assert result.stderr == "Interrupted. What was encoded is safe; the same command goes on from here.\n"
-    assert "8 images encoded, 0 already there" in result.stdout
-    assert "partial 8 of 20" in run("cache", "list").stdout
+    (kept,) = map(int, re.findall(r"(\d+) images encoded, 0 already there", result.stdout))
+    assert kept < 20
+    assert f"partial {kept} of 20" in run("cache", "list").stdout
     assert run(*EXPORT, "--format", "npy", "x").exit_code == 1
     result = run(*EXTRACT)
-    assert (result.exit_code, "12 images encoded, 8 already there" in result.stdout) == (0, True)
+    assert result.exit_code == 0
+    assert f"{20 - kept} images encoded, {kept} already there" in result.stdout
     assert len(FeatureStore("cache").load("photos", "mean-colour").ids) == 20
 
 
@@ -86,10 +93,12 @@ def test_a_second_extraction_at_the_same_time_gets_a_clear_error_and_harms_nothi
 ) -> None:
     second = []
     with monkeypatch.context() as patch:
-        during_the_second_batch(patch, lambda: second.append(run(*EXTRACT)))
+        command = [sys.executable, "-m", "imbpipe", *map(str, EXTRACT)]
+        again = partial(subprocess.run, command, capture_output=True, text=True, check=False)
+        during_the_second_batch(patch, lambda: second.append(again()))
         assert run(*EXTRACT).exit_code == 0
     (refused,) = second
-    assert refused.exit_code == 1
+    assert refused.returncode == 1
     assert refused.stderr.startswith("Error: another process is writing cache/photos/mean-colour-")
     assert refused.stderr.endswith("part-0000.jnl. Wait until it is done, or stop it, and run this again\n")
     assert run("cache", "verify", "--images", "--recompute", 20).exit_code == 0
@@ -126,8 +135,8 @@ def weights(patch: pytest.MonkeyPatch) -> None:
 
 
 def decoding(patch: pytest.MonkeyPatch) -> None:
-    changed = {**extract_spec.DECODE_POLICY, "alpha": "composited on (255, 255, 255)"}
-    patch.setattr(extract_spec, "DECODE_POLICY", changed)
+    changed = {**pixels.DECODE_POLICY, "alpha": "composited on (255, 255, 255)"}
+    patch.setattr(pixels, "DECODE_POLICY", changed)
 
 
 def version(patch: pytest.MonkeyPatch) -> None:

@@ -31,8 +31,10 @@ from imbpipe.experiments.grid import Grid
 from imbpipe.experiments.material import Material, gather
 from imbpipe.experiments.results import ResultStore
 from imbpipe.experiments.setting import BASELINE, Setting
+from imbpipe.extract.pixels import pixels_of
 from imbpipe.extract.spec import spec_of
 from imbpipe.heads.bank import train_heads
+from imbpipe.heads.posthoc import finish
 from imbpipe.heads.posthoc.finish import finished_heads
 from imbpipe.heads.run import HeadConfig, Protocol, Run
 from imbpipe.strategies.plan import Phase, Plan
@@ -308,9 +310,9 @@ def logits_of(features: np.ndarray, data: TrainingSet, plan: Plan, protocol: Pro
 def test_zero_shot_logits_are_open_clips_own_formula(models, store, photos, reader, kind):
     features = store.load("photos", reader.name)
     model = open_clip.create_model("tiny-reader", pretrained=str(models["tiny-reader"])).eval()
-    pixels = torch.stack([reader.preprocess(Image.open(path)) for path in photos.images])
+    pixels = torch.stack([pixels_of(reader, path.read_bytes()) for path in photos.images])
     with torch.inference_mode():
-        images = model.encode_image(pixels, normalize=True).numpy()
+        images = model.encode_image(reader.resize.scale(pixels), normalize=True).numpy()
     expected = 100 * images @ own_classifier(models, templates_of("photos")).T
     protocol = Protocol(HeadConfig(kind, 8), epochs=1)
     for task in ("single-label", "multi-label"):
@@ -384,16 +386,24 @@ def test_other_captions_change_the_key_of_runs_that_read_them_and_of_no_other(st
     assert len({*one[1:], *other[1:], *none[1:]}) == 6
 
 
-def test_a_grid_hands_the_captions_of_its_own_classes_to_the_strategies(store, photos, reader, tmp_path):
+def test_a_grid_hands_the_captions_of_its_own_classes_to_the_strategies(
+    store, photos, reader, tmp_path, monkeypatch
+):
     features = store.load("photos", reader.name)
     rows = np.arange(12)
     split = Split("by hand", rows[:6], rows[6:9], rows[9:])
     settings = (Setting.of("baseline"), Setting.of("zero-shot"), Setting.of("text-init", loss="bce"))
     grid = Grid(gather(photos, features), split, settings, (0,), Protocol(epochs=1))
     results = ResultStore(tmp_path / "results")
-    heads = []
-    grid.train(results, progress=lambda *counts: heads.append(counts))
-    assert heads[-1] == (2, 2), "a head that starts elsewhere is another head"
+    trained = []
+
+    def spy(features, labels, runs, protocol, **how):
+        trained.append(len(runs))
+        return train_heads(features, labels, runs, protocol, **how)
+
+    monkeypatch.setattr(finish, "train_heads", spy)
+    grid.train(results)
+    assert trained == [2], "a head that starts elsewhere is another head"
     baseline, found, started = (
         results.scores("photos", reader.name, grid.keys[setting, 0]).test for setting in settings
     )

@@ -58,9 +58,9 @@ def quickstart(
     """
     from imbpipe.cache.store import FeatureStore
     from imbpipe.datasets.frequency import class_counts
-    from imbpipe.datasets.imbalance import describe_imbalance
     from imbpipe.datasets.labels import rare_class_notes
     from imbpipe.datasets.load import load_dataset
+    from imbpipe.datasets.words import describe_imbalance
     from imbpipe.experiments.forecast import forecast
     from imbpipe.experiments.places import Surroundings
     from imbpipe.experiments.quick import ENCODERS, percentile_for, quick_experiment, quick_file

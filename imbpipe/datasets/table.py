@@ -68,6 +68,8 @@ def read_delimited(path: Path) -> Table:
     header = next(line for line in text.splitlines() if line.strip())
     separator = max(SEPARATORS, key=lambda mark: len(next(csv.reader([header], delimiter=mark))))
     parsed = list(_cells(path, text, separator))
+    if not parsed:
+        raise DatasetError(f"{path} has no cell that is not empty", "It needs a row an image below a header")
     columns = tuple(name.strip() for name in parsed[0][1])
     twice = [name for name, count in Counter(columns).items() if count > 1 and name]
     if twice:

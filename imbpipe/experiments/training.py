@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -27,19 +27,19 @@ def train_grids(
     at_a_time = os.cpu_count() or 1
     for start in range(0, len(missing), at_a_time):
         part = missing[start : start + at_a_time]
-        told = None if progress is None else _from(done, total, progress)
         started = time.monotonic()
-        _train(part, store, device, told)
+        for kept in _train(part, store, device):
+            done += kept
+            if progress is not None:
+                progress(done, total)
         units = sum(grid.units(len(cells)) for grid, cells in part)
         work = training(device, part[0][0].protocol.head.kind)
         Rates(store.root).note(work, units, time.monotonic() - started)
-        done += sum(len(cells) for _, cells in part)
     return total
 
 
-def _train(
-    part: Sequence[tuple["Grid", Sequence]], store: ResultStore, device: str, progress: Progress | None
-) -> None:
+def _train(part: Sequence[tuple["Grid", Sequence]], store: ResultStore, device: str) -> Iterator[int]:
+    """How many runs were kept, again and again."""
     from imbpipe.heads.posthoc.finish import finished_heads
 
     owners = [(grid, cell) for grid, cells in part for cell in cells]
@@ -54,14 +54,9 @@ def _train(
         runs,
         first.protocol,
         device=device,
-        progress=progress,
         class_names=first.material.dataset.class_names,
     ):
         grid = owners[bank.runs[0]][0]  # heads of a bank share their training and validation images
         cells = [owners[number][1] for number in bank.runs]
         grid.keep(bank, [runs[number] for number in bank.runs], cells, store)
-
-
-def _from(before: int, total: int, progress: Progress) -> Progress:
-    """Progress of a part as progress of the whole."""
-    return lambda done, _: progress(before + done, total)
+        yield len(bank.runs)
