@@ -7,6 +7,7 @@ from imbpipe.cache.fill_text import fill_text
 from imbpipe.cache.inventory import stored_inventory
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.plan import read_plan
+from imbpipe.cache.rates import Rates, encoding
 from imbpipe.cache.spec import Spec
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.prompts import check_templates
@@ -68,6 +69,7 @@ def fill(
             progress=progress,
             should_stop=should_stop,
         )
+    Rates(store.root).note(encoding(encoder.name, encoder.device), summary.encoded, summary.seconds)
     if not summary.stopped:
         if max_bad is not None:
             _check_bad(Folder.of(store.root, dataset.name, encoder.name, spec), spec, max_bad)

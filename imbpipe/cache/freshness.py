@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from imbpipe.cache.inventory import MISSING, stored_inventory
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.plan import StorePlan, read_plan
-from imbpipe.cache.spec import extract_command
+from imbpipe.cache.spec import extract_command, weights_kind
 from imbpipe.cache.stamp import NO_FILE, digest_of, stamp_of
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.errors import StoreError
@@ -31,6 +32,28 @@ def check_fresh(root: Path, dataset: Dataset, features: FeatureSet) -> None:
     if changed:
         raise StoreError(f"{len(changed)} images of {dataset.name!r} changed (first {changed[0]!r})", remedy)
     _check_labels(dataset, features, row_of, f"{remedy} (only labels are written anew)")
+
+
+def pending(root: Path, dataset: Dataset, encoder: str, *, weights: str = "", dtype: str = "") -> int:
+    """How many of the images would be encoded next time: new, changed, or not done yet.
+
+    weights, dtype: of the features meant ("random", "float16"); empty: any but random weights, any dtype.
+    An image that is not on this machine is taken for unchanged. Nothing is written.
+    """
+    counts = [len(dataset)]
+    for folder in Folder.known(root, dataset.name, encoder):
+        try:
+            spec = folder.read_spec()
+            stock = stored_inventory(folder, spec)
+        except StoreError:
+            continue  # damaged: all would be encoded again
+        kind = weights_kind(spec)
+        fits = (kind == weights if weights else kind != "random") and dtype in ("", spec["dtype"])
+        if fits and stock is not None:
+            plan, changed = stock.plan, set(_changed(stock.plan, dataset))
+            there = {plan.ids[row] for row in np.flatnonzero(stock.where != MISSING)}
+            counts.append(sum(name not in there or name in changed for name in dataset.ids))
+    return min(counts)
 
 
 def _plan(root: Path, features: FeatureSet) -> StorePlan:

@@ -1,7 +1,9 @@
 """The command line: a few lines a command, over library calls. The only importer of click."""
 
 import importlib
+import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,6 +11,7 @@ import click
 from imbpipe.errors import EXIT_INTERRUPTED, ImbpipeError
 
 COMMANDS = {
+    "quickstart": "From your own images to the answer: encode, compare a short list, make the page.",
     "labels": "Say how imbalanced labels are, and what weighting and resampling would do to every class.",
     "extract": "Encode every image once with a frozen encoder into one HDF5 file.",
     "train": "Train heads over cached features and compare with the baseline.",
@@ -42,28 +45,48 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
+        from imbpipe.cli.output import LOG, end_log, say
+
         try:
             return super().invoke(ctx)
         except ImbpipeError as error:
-            click.echo(f"Error: {error}", err=True)
+            say(f"Error: {error}")
             sys.exit(error.exit_status)
         except KeyboardInterrupt:
-            click.echo("Interrupted. The same command goes on where it stopped.", err=True)
+            say("Interrupted. The same command goes on where it stopped.")
             sys.exit(EXIT_INTERRUPTED)
+        except (click.exceptions.Exit, click.ClickException):
+            raise
+        except Exception:
+            LOG.exception("This is a bug")
+            raise
+        finally:
+            LOG.info("end")
+            end_log()
 
 
 @click.command(
     cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(package_name="imbpipe")
-def main() -> None:
+@click.option(
+    "--log", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Also write times and messages to FILE, after what it holds.",
+)  # fmt: skip
+def main(log: Path | None) -> None:
     """Which way of handling class imbalance helps on your images, and on which classes?
 
     Encode once, train hundreds of heads over the cached features, compare:
 
     \b
+      imbpipe quickstart path/to/folder
       imbpipe extract --encoder resnet18
       imbpipe train --strategy undersample
 
     Without --dataset, a drawn sample in the layout of Planet's Amazon chips is used.
     """
+    from imbpipe.cli.output import LOG, start_log
+
+    if log is not None:
+        start_log(log)
+        LOG.info("%s", shlex.join(["imbpipe", *sys.argv[1:]]))

@@ -1,6 +1,5 @@
 """`imbpipe compare`: a whole experiment file."""
 
-import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imbpipe.cli import options
-from imbpipe.cli.output import bar, print_json, print_table, say
+from imbpipe.cli.forecast import tell_forecast
+from imbpipe.cli.output import bar, number, print_json, print_table, say, tell, tell_wrapped
 
 if TYPE_CHECKING:
     from imbpipe.experiments.pool import Pool
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     "--metric", metavar="NAME", help="What to rank by (see `imbpipe metrics`); default: the file's."
 )
 @options.cached
+@options.dry_run
 @options.device
 @options.as_json
 def compare(
@@ -31,6 +32,7 @@ def compare(
     cache: Path,
     metric: str | None,
     cached: bool,
+    dry_run: bool,
     device: str,
     as_json: bool,
 ) -> None:
@@ -50,18 +52,23 @@ def compare(
     """
     from imbpipe.cache.store import FeatureStore
     from imbpipe.experiments.experiment import read_experiment
+    from imbpipe.experiments.forecast import forecast
     from imbpipe.experiments.places import Surroundings, places
     from imbpipe.experiments.pool import pool_of
-    from imbpipe.experiments.ranking import check_metric, rank, summary
+    from imbpipe.experiments.ranking import check_metric, rank
     from imbpipe.experiments.results import ResultStore
     from imbpipe.experiments.trials import Trials
 
     plan = read_experiment(experiment)
     metric = metric or plan.metric
     check_metric(metric)
+    around = Surroundings(FeatureStore(cache), root, device, cached, say, bar)
+    if dry_run:
+        tell_forecast(forecast(plan, around), as_json=as_json)
+        return
     results = ResultStore(cache)
     report: list[dict[str, Any]] = []
-    for data, features in places(plan, Surroundings(FeatureStore(cache), root, device, cached, say, bar)):
+    for data, features in places(plan, around):
         pool = pool_of(plan, data, features)
         with bar(f"{data.name} by {features.encoder}", "heads") as progress:
             pool.train(results, device=device, progress=progress)
@@ -69,18 +76,28 @@ def compare(
         place = {"dataset": data.name, "encoder": features.encoder, "metric": metric}
         report += [{**place, **asdict(row)} for row in ranking.rows]
         if not as_json:
-            click.echo(f"\n{heading(pool, metric)}")
-            print_table(*ranking_table(ranking))
-            for line in summary(ranking):
-                click.echo(textwrap.fill(line, 80, subsequent_indent="  "))
+            tell_ranking(pool, ranking)
     kept = results.save_table(f"ranking-{experiment.stem}", report)
     if as_json:
         print_json(report)
     else:
-        click.echo(f"\nThis ranking: pandas.read_parquet('{kept}')")
+        tell("")
+        tell(f"This ranking: pandas.read_parquet('{kept}')")
 
 
-def heading(pool: "Pool", metric: str) -> str:
+def tell_ranking(pool: "Pool", ranking: "Ranking") -> None:
+    """Heading, table and sentences."""
+    from imbpipe.experiments.ranking import summary
+
+    tell("")
+    for line in heading(pool, ranking.metric):
+        tell_wrapped(line)
+    print_table(*ranking_table(ranking))
+    for line in summary(ranking):
+        tell_wrapped(line)
+
+
+def heading(pool: "Pool", metric: str) -> list[str]:
     """What a table was made from."""
     from imbpipe.evaluation.metrics import METRICS
 
@@ -88,10 +105,12 @@ def heading(pool: "Pool", metric: str) -> str:
     splits, seeds = _many(len(grids), "split"), _many(len(grids[0].seeds), "seed")
     runs = f"{splits} with {seeds} on each ({grids[0].split.name}"
     more = f" to {grids[-1].split.name.rpartition('-')[2]})" if len(grids) > 1 else ")"
-    return (
+    return [
         f"{source.dataset} ({len(pool.material.dataset)} images), {source.encoder} "
-        f"({source.spec['weights']} weights)\n{runs}{more}\n{metric}: {METRICS.summary(metric)}"
-    )
+        f"({source.spec['weights']} weights)",
+        f"{runs}{more}",
+        f"{metric}: {METRICS.summary(metric)}",
+    ]
 
 
 def _many(number: int, what: str) -> str:
@@ -105,9 +124,9 @@ def ranking_table(ranking: "Ranking") -> tuple[list[str], list[list[str]]]:
     return columns, [
         [
             f"{row.strategy} {_setting(row)}".strip(),
-            _number(row.low_frequency),
-            _number(row.recall),
-            _number(row.remaining),
+            number(row.low_frequency),
+            number(row.recall),
+            number(row.remaining),
             *_difference(row.on_low_frequency),
             f"{row.rows:.3g}x",
         ]
@@ -122,17 +141,14 @@ def _setting(row: "Ranked") -> str:
 def _difference(difference: "Difference | None") -> tuple[str, str]:
     if difference is None:
         return "", ""
-    ends = f"[{_number(difference.low, '+')}, {_number(difference.high, '+')}]"
+    ends = f"[{number(difference.low, '+')}, {number(difference.high, '+')}]"
+    if difference.estimate != difference.estimate:
+        return "none", ""
     known = difference.low == difference.low
-    return f"{_number(difference.estimate, '+')} {ends if known else '(one run)'}", _p(difference.p)
-
-
-def _number(value: float, sign: str = "") -> str:
-    """Three decimals without the 0 before the point, as there is never anything else."""
-    return f"{value:{sign}.3f}".replace("0.", ".", 1) if value == value else "none"
+    return f"{number(difference.estimate, '+')} {ends if known else '(one run)'}", _p(difference.p)
 
 
 def _p(p: float) -> str:
     if p != p:
         return ""
-    return "<.001" if p < 0.001 else _number(p)
+    return "<.001" if p < 0.001 else number(p)

@@ -6,13 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from imbpipe.cli import options
+from imbpipe.cli.forecast import expected
 from imbpipe.cli.output import bar, print_json, say, tell
 from imbpipe.errors import EXIT_INTERRUPTED, EXIT_QUARANTINED
+
+if TYPE_CHECKING:
+    from imbpipe.datasets.dataset import Dataset
 
 
 @contextmanager
@@ -72,11 +76,12 @@ def stop_flag() -> Iterator[Callable[[], bool]]:
     help="CLIP: a caption with {} for the class name, as 'a photo of a {}.'; several are averaged.",
 )  # fmt: skip
 @click.option("--rehash", is_flag=True, help="Trust no modification time: read every image again.")
+@options.dry_run
 @options.label_reading
 @options.as_json
 def extract(
     dataset: str, encoder: str, weights: str, root: Path | None, cache: Path, device: str,
-    compute: Any, reading: Any, as_json: bool, **how: Any,
+    compute: Any, reading: Any, dry_run: bool, as_json: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Encode every image once with a frozen encoder into one HDF5 file.
 
@@ -99,7 +104,10 @@ def extract(
 
     if how["workers"] == "auto":
         how["workers"] = None
-    load_dataset(dataset, root=root, options=replace(reading, images_needed=False))
+    labels = load_dataset(dataset, root=root, options=replace(reading, images_needed=False))
+    if dry_run:
+        _tell_work(labels, encoder, weights, device, cache, how["dtype"], as_json=as_json)
+        return
     network = load_encoder(encoder, weights=weights, device=device, compute=compute)
     with bar("drawing", "images") as progress:
         data = load_dataset(dataset, root=root, options=replace(reading, progress=progress))
@@ -128,3 +136,21 @@ def extract(
             "Mend or replace them and run the same command again: it reads no others."
         )
         sys.exit(EXIT_QUARANTINED)
+
+
+def _tell_work(
+    data: "Dataset", encoder: str, weights: str, device: str, cache: Path, dtype: str, *, as_json: bool
+) -> None:
+    from imbpipe.cache.freshness import pending
+    from imbpipe.cache.rates import Rates, encoding
+    from imbpipe.encoders.frozen import resolve_device
+
+    kind = weights if weights in ("pretrained", "random") else "file"
+    left = pending(cache, data, encoder, weights=kind, dtype=dtype)
+    seconds = Rates(cache).seconds(encoding(encoder, resolve_device(device)), left)
+    if as_json:
+        print_json({"dataset": data.name, "encoder": encoder, "images": len(data), "to_encode": left,
+                    "encode_seconds": seconds})  # fmt: skip
+        return
+    time = f", {expected(seconds)}" if left else ""
+    tell(f"{data.name} by {encoder}: would encode {left:,} of {len(data):,} images{time}.")

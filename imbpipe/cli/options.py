@@ -28,6 +28,9 @@ device = click.option(
 cached = click.option(
     "--cached", is_flag=True, help="Encode nothing: take features that are there; images need not be."
 )
+dry_run = click.option(
+    "--dry-run", is_flag=True, help="Only say what would be encoded and trained, and how long it should take."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 split = click.option(
     "--split", type=click.Choice(["stratified", "random", "official"]),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imbpipe.cli import options
-from imbpipe.cli.output import bar, print_json, print_table, say
+from imbpipe.cli.output import bar, number, print_json, print_table, say, tell, tell_wrapped
 
 if TYPE_CHECKING:
     from imbpipe.datasets.options import ReadOptions
@@ -85,11 +85,10 @@ def train(cache: Path, metric: str, device: str, as_json: bool, **choice: Any) -
     if as_json:
         print_json([asdict(row) for row in rows])
         return
-    click.echo(heading(grid, metric))
-    print_table(*comparison_table(rows))
-    click.echo(
-        f"Every class and metric: pandas.read_parquet('{results.metrics_path(*grid.place, '').parent}')"
-    )
+    for line in heading(grid, metric):
+        tell_wrapped(line)
+    print_table(*comparison_table(rows, metric))
+    tell(f"Every class and metric: pandas.read_parquet('{results.metrics_path(*grid.place, '').parent}')")
 
 
 def _grid(
@@ -124,33 +123,34 @@ def _grid(
     return Grid(material, split, settings, tuple(range(how["seeds"])), protocol, how["beta"])
 
 
-def heading(grid: "Grid", metric: str) -> str:
+def heading(grid: "Grid", metric: str) -> list[str]:
     """What a table was made from."""
     from imbpipe.evaluation.metrics import METRICS
 
     source = grid.material.source
-    return (
+    return [
         f"{source.dataset} ({len(grid.material.dataset)} images), {source.encoder} "
-        f"({source.spec['weights']} weights), {len(grid.seeds)} seeds, split {grid.split.name}\n"
-        f"{metric}: {METRICS.summary(metric)}"
-    )
+        f"({source.spec['weights']} weights), {len(grid.seeds)} seeds, split {grid.split.name}",
+        f"{metric}: {METRICS.summary(metric)}",
+    ]
 
 
-def comparison_table(rows: list["Comparison"]) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows for the terminal."""
-    columns = ["strategy", "classes", "mean", "95 % interval", "against baseline", "95 % interval"]
+def comparison_table(rows: list["Comparison"], metric: str) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows for the terminal: means and differences with their 95 % intervals."""
+    columns = ["strategy", "classes", f"mean {metric}", "against baseline"]
     return columns, [
         [
             f"{row.strategy} {f'({row.setting})' if row.setting else ''}".strip(),
             f"{row.classes} {row.group}",
-            *_cells(row.value, ""),
-            *(("", "") if row.difference is None else _cells(row.difference, "+")),
+            _cell(row.value, ""),
+            "" if row.difference is None else _cell(row.difference, "+"),
         ]
         for row in rows
     ]
 
 
-def _cells(estimate: "Estimate", sign: str) -> tuple[str, str]:
+def _cell(estimate: "Estimate", sign: str) -> str:
     if estimate.low != estimate.low:
-        return f"{estimate.mean:{sign}.3f}", "(one seed)"
-    return f"{estimate.mean:{sign}.3f}", f"[{estimate.low:{sign}.3f}, {estimate.high:{sign}.3f}]"
+        return f"{number(estimate.mean, sign)} (one seed)"
+    ends = f"[{number(estimate.low, sign)}, {number(estimate.high, sign)}]"
+    return f"{number(estimate.mean, sign)} {ends}"

@@ -35,7 +35,11 @@ def read_parquet(path: Path) -> Table:
 def _columns(path: Path) -> tuple[list[str], list[list[str]]]:
     from pyarrow import parquet
 
-    data = parquet.read_table(path)
+    return text_columns(parquet.read_table(path))
+
+
+def text_columns(data: Any) -> tuple[list[str], list[list[str]]]:
+    """Names and cells of those columns of an Arrow table that hold text, numbers or lists of them."""
     fields = [(at, field.name) for at, field in enumerate(data.schema) if _is_text(field.type)]
     fields = [(at, name) for at, name in fields if not name.startswith("__index_level_")]
     columns = [[_text(value) for value in data.column(at).to_pylist()] for at, _ in fields]

@@ -38,20 +38,32 @@ def read_tabular(path: Path, options: ReadOptions) -> Dataset:
     is known to name images or labels.
     """
     table = read_parquet(path) if path.suffix.lower() == ".parquet" else read_delimited(path)
-    image_column = options.image_column or _usual(table, IMAGE_COLUMNS)
-    if image_column is None:
-        raise _no_column(table, "the images", "--image-column", IMAGE_COLUMNS)
+    image_column = image_column_of(table, options)
     ids = [name.removeprefix("./") for name in table.column(image_column, "--image-column")]
     check_ids(ids, table.place)
-    labels, names = _labels(table, image_column, options)
-    if len(names) < 2 and labels.all():
-        raise DatasetError(
-            f"{path} names one class only: {', '.join(names)}", "There has to be one to tell it from"
-        )
+    labels, names = labels_of(table, image_column, options)
     found = find_images(path.parent, ids, table.place, options)
     kept = tuple(ids[row] for row in found.rows)
     name = path.resolve().stem
     return Dataset(name, kept, found.images, labels[found.rows], names, task_of(labels), notes=found.notes)
+
+
+def image_column_of(table: Table, options: ReadOptions) -> str:
+    """The column that names the images. Raises DatasetError: none is known to."""
+    column = options.image_column or _usual(table, IMAGE_COLUMNS)
+    if column is None:
+        raise _no_column(table, "the images", "--image-column", IMAGE_COLUMNS)
+    return column
+
+
+def labels_of(table: Table, image_column: str, options: ReadOptions) -> tuple[Labels, tuple[str, ...]]:
+    """(n, c) labels and the c class names. Raises DatasetError: see `read_tabular`; one class only."""
+    labels, names = _labels(table, image_column, options)
+    if len(names) < 2 and labels.all():
+        raise DatasetError(
+            f"{table.path} names one class only: {', '.join(names)}", "There has to be one to tell it from"
+        )
+    return labels, names
 
 
 def _labels(table: Table, image_column: str, options: ReadOptions) -> tuple[Labels, tuple[str, ...]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from imbpipe.datasets.options import ReadOptions
 from imbpipe.errors import ResultsError, UsageError
 from imbpipe.experiments.setting import BASELINE, Setting
 from imbpipe.heads.run import HeadConfig, Protocol
@@ -15,6 +16,14 @@ Alternatives = tuple[str, ...]
 """Names of which the first that is at hand is taken."""
 
 _PROTOCOL = {f.name for f in fields(Protocol)}
+_READING = {
+    "empty_tags": ("error", "negative"),
+    "allow_missing": bool,
+    "image_column": str,
+    "label_column": str,
+    "label_separator": str,
+}
+"""What `reading` may say, and each one's values or their type."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,7 @@ class Experiment:
     beta, thresholds, percentile: see `Grid`. metric: what tables show unless another is asked for.
     margin: the difference in a mean over classes that does not matter; see `rank`.
     choose: of several settings of a strategy, rank only the best on validation images.
+    reading: how to read label files, by the names of ReadOptions, for example {"allow_missing": true}.
     on: changes for the data sets named, for example {"ade20k": {"protocol": {"epochs": 10}}}.
     """
 
@@ -52,12 +62,17 @@ class Experiment:
     margin: float = 0.02
     choose: bool = True
     protocol: Protocol = field(default_factory=Protocol)
+    reading: Mapping[str, Any] = field(default_factory=dict)
     on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def settings(self, dataset: str) -> tuple[Setting, ...]:
         """What is compared on `dataset`, the baseline first, nothing twice."""
         chosen = [entry.setting for entry in self.entries if not entry.datasets or dataset in entry.datasets]
         return tuple(dict.fromkeys([BASELINE, *chosen]))
+
+    def read_options(self, **more: Any) -> ReadOptions:
+        """How its label files are read. more: what the file does not say."""
+        return ReadOptions(**self.reading, **more)
 
     def on_dataset(self, dataset: str) -> "Experiment":
         """The experiment with its changes for this data set."""
@@ -80,12 +95,13 @@ def read_experiment(path: Path) -> Experiment:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ResultsError(f"{path}: {error}") from None
     try:
-        return _experiment(content)
+        return experiment_of(content)
     except UsageError as error:
         raise UsageError(f"{path}: {error.fact}", error.remedy) from None
 
 
-def _experiment(content: dict[str, Any]) -> Experiment:
+def experiment_of(content: dict[str, Any]) -> Experiment:
+    """From what a TOML file says. Raises UsageError: a key, strategy or value that is not known."""
     _only("the experiment", content, {*(f.name for f in fields(Experiment)), "strategies"} - {"entries"})
     for key in ("datasets", "encoders", "strategies"):
         if not content.get(key):
@@ -97,6 +113,7 @@ def _experiment(content: dict[str, Any]) -> Experiment:
             raise UsageError(f"{key} is {number!r}", "It is how many, from 1 up")
     if content.get("thresholds", "paper") not in ("f-beta", "paper"):
         raise UsageError(f"thresholds is {content['thresholds']!r}", "Known: f-beta, paper")
+    _check_reading(content.get("reading", {}))
     for dataset, changes in content.get("on", {}).items():
         _only(f"on.{dataset}", changes, {"protocol", "percentile"})
         _only(f"on.{dataset}.protocol", changes.get("protocol", {}), _PROTOCOL - {"head"})
@@ -107,6 +124,16 @@ def _experiment(content: dict[str, Any]) -> Experiment:
         protocol=_protocol(dict(content.pop("protocol", {}))),
         **content,
     )
+
+
+def _check_reading(table: dict[str, Any]) -> None:
+    _only("reading", table, set(_READING))
+    for name, value in table.items():
+        wanted = _READING[name]
+        if isinstance(wanted, tuple) and value not in wanted:
+            raise UsageError(f"reading.{name} is {value!r}", f"Known: {', '.join(wanted)}")
+        if isinstance(wanted, type) and not isinstance(value, wanted):
+            raise UsageError(f"reading.{name} is {value!r}", f"It is a {wanted.__name__}")
 
 
 def _protocol(table: dict[str, Any]) -> Protocol:

@@ -94,6 +94,10 @@ class Grid:
         """Train and keep what is missing; see `train_grids`."""
         return train_grids([self], store, device=device, progress=progress)
 
+    def units(self, heads: int) -> float:
+        """How much work so many heads are: training images times epochs times heads."""
+        return float(heads * len(self.split.train) * self.protocol.epochs)
+
     def plan_data(self) -> TrainingSet:
         """What strategies see: the training rows."""
         dataset = self.material.dataset

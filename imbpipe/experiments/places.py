@@ -8,7 +8,6 @@ from pathlib import Path
 from imbpipe.cache.fill import fill
 from imbpipe.cache.store import FeatureStore
 from imbpipe.datasets.dataset import Dataset
-from imbpipe.datasets.options import ReadOptions
 from imbpipe.encoders.encoder import Encoder
 from imbpipe.errors import ResultsError
 from imbpipe.experiments.choose import Say, choose_dataset, choose_encoder, choose_features
@@ -44,7 +43,7 @@ def places(experiment: Experiment, around: Surroundings) -> Iterator[tuple[Datas
     encoders = {} if around.cached else _encoders(experiment, around)
     found = False
     for names in experiment.datasets:
-        data = _dataset(names, around)
+        data = _dataset(experiment, names, around)
         for alternatives in experiment.encoders:
             if encoder := encoders.get(alternatives):
                 _encode(data, encoder, around)
@@ -68,9 +67,9 @@ def _encoders(experiment: Experiment, around: Surroundings) -> dict[Alternatives
     }
 
 
-def _dataset(names: Alternatives, around: Surroundings) -> Dataset:
+def _dataset(experiment: Experiment, names: Alternatives, around: Surroundings) -> Dataset:
     with around.bar("drawing", "images") as progress:
-        options = ReadOptions(progress=progress, images_needed=not around.cached)
+        options = experiment.read_options(progress=progress, images_needed=not around.cached)
         return choose_dataset(names, around.root, options, say=around.say)
 
 

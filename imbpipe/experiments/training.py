@@ -1,10 +1,12 @@
 """What grids miss, trained and kept: their runs side by side, so that no core waits for the longest."""
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from imbpipe.cache.rates import Rates, training
 from imbpipe.experiments.results import ResultStore
 from imbpipe.types import Progress
 
@@ -25,10 +27,14 @@ def train_grids(
     at_a_time = os.cpu_count() or 1
     for start in range(0, len(missing), at_a_time):
         part = missing[start : start + at_a_time]
+        started = time.monotonic()
         for kept in _train(part, store, device):
             done += kept
             if progress is not None:
                 progress(done, total)
+        units = sum(grid.units(len(cells)) for grid, cells in part)
+        work = training(device, part[0][0].protocol.head.kind)
+        Rates(store.root).note(work, units, time.monotonic() - started)
     return total
 
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from imbpipe.cache.store import FeatureStore
-from imbpipe.datasets.options import STRICT
 from imbpipe.errors import ResultsError
 from imbpipe.experiments.choose import Say, choose_dataset, choose_features
 from imbpipe.experiments.claims.paper import CLAIMS
@@ -25,7 +24,7 @@ def studies_of(
     studies: list[Study] = []
     placed: list[Placed] = []
     for names in experiment.datasets:
-        dataset = choose_dataset(names, root, STRICT, say=say)
+        dataset = choose_dataset(names, root, experiment.read_options(), say=say)
         for alternatives in experiment.encoders:
             features = choose_features(alternatives, dataset, store)
             if features is not None:

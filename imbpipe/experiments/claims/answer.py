@@ -160,6 +160,8 @@ def masks_of(
 
 def _trend(counts: NDArray[np.int64], low: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(c,) weights whose sum over effects is the fitted line's rise from the rarest to the most frequent."""
+    if not low.any():
+        return np.zeros(len(low))
     x = np.log(np.maximum(counts, 1))
     away = np.where(low, x - x[low].mean(), 0.0)
     spread = (away**2).sum()

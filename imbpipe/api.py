@@ -1,0 +1,231 @@
+"""The package from Python: images and labels in, the comparison out."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+from imbpipe.cache.fill import fill
+from imbpipe.cache.store import FeatureStore
+from imbpipe.datasets.dataset import Dataset
+from imbpipe.datasets.frequency import class_counts
+from imbpipe.datasets.load import load_dataset
+from imbpipe.datasets.options import ReadOptions
+from imbpipe.encoders.encoder import Encoder
+from imbpipe.encoders.load import load_encoder
+from imbpipe.errors import UsageError, WeightsError
+from imbpipe.experiments.pool import pool_of
+from imbpipe.experiments.quick import ENCODERS, SEEDS, SPLITS, percentile_for, quick_experiment, quick_file
+from imbpipe.experiments.ranking import check_metric, summary
+from imbpipe.experiments.results import ResultStore
+from imbpipe.report.study import Study
+from imbpipe.types import FeatureSet, Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from imbpipe.figures.ranking import Figure
+
+Data = Union["pd.DataFrame", Dataset, str, "os.PathLike[str]"]
+"""A DataFrame with a column of image paths and one of labels (or one of 0 and 1 a class), the path of a
+folder or table, or the name of a known data set."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What `compare` found; a notebook shows its sentences and its table.
+
+    study: everything behind it.
+    """
+
+    study: Study
+
+    @property
+    def sentences(self) -> list[str]:
+        """The answer in words."""
+        return summary(self.study.ranking)
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """A row a strategy, best on the low-frequency classes first; see `Ranked` and `Difference`."""
+        import pandas as pd
+
+        return pd.json_normalize([asdict(row) for row in self.study.ranking.rows])
+
+    @property
+    def results(self) -> "pd.DataFrame":
+        """A row a (run, class), with every metric."""
+        return self.study.results
+
+    def figure(self) -> "Figure":
+        """Each strategy's difference from the baseline with its interval, rare classes beside the rest."""
+        from imbpipe.figures.ranking import draw_ranking
+        from imbpipe.figures.text import dataset_phrase, encoder_title
+
+        study = self.study
+        notes = [f"Data: {dataset_phrase(study.dataset)}; {encoder_title(study.encoder, study.weights)}."]
+        return draw_ranking(study.ranking, f"Strategies on {study.dataset.name}", notes)
+
+    def report(self, path: "str | os.PathLike[str]" = "report.html") -> Path:
+        """Write the whole answer as one page. Raises ResultsError: the disk refuses."""
+        from imbpipe.report.page import report_page
+        from imbpipe.report.write import write_page
+
+        title = f"Which way of handling class imbalance helps on {self.study.dataset.name}?"
+        write_page(Path(path), report_page([self.study], title=title, command="imbpipe.compare(…).report()"))
+        return Path(path)
+
+    def __repr__(self) -> str:
+        return "\n".join([self._heading, *self.sentences])
+
+    def _repr_html_(self) -> str:
+        said = "".join(f"<p>{escape(line)}</p>" for line in [self._heading, *self.sentences])
+        return said + self._short_table().to_html(index=False, escape=True, na_rep="")
+
+    @property
+    def _heading(self) -> str:
+        study = self.study
+        return (
+            f"{study.dataset.name} ({len(study.dataset):,} images) by {study.encoder} "
+            f"({study.weights} weights), {len(study.runs)} runs a strategy."
+        )
+
+    def _short_table(self) -> "pd.DataFrame":
+        metric = self.study.ranking.metric
+        names = {
+            "strategy": "strategy",
+            "setting": "setting",
+            "low_frequency": f"rare {metric}",
+            "remaining": f"other {metric}",
+            "on_low_frequency.estimate": "difference on rare",
+            "on_low_frequency.low": "from",
+            "on_low_frequency.high": "to",
+            "on_low_frequency.verdict": "verdict",
+        }
+        table = self.table
+        return table[[name for name in names if name in table]].rename(columns=names).round(3)
+
+
+def encode(
+    data: Data,
+    *,
+    encoder: str | Sequence[str] = ENCODERS,
+    name: str = "frame",
+    cache: "str | os.PathLike[str]" = "cache",
+    root: "str | os.PathLike[str] | None" = None,
+    folder: "str | os.PathLike[str]" = ".",
+    device: str = "auto",
+    progress: bool = True,
+    **reading: Any,
+) -> FeatureSet:
+    """The features of every image, encoded where they are not yet; images that cannot be read are left out.
+
+    encoder: see `imbpipe encoders`; of several the first whose weights can be had. name: under which the
+    features of a DataFrame are kept. folder: that its relative paths are relative to. root: of named data
+    sets. reading: see `ReadOptions`.
+    Raises ImbpipeError: the fact and what mends it.
+    """
+    dataset = _dataset(data, name, root, folder, reading)
+    return _features(dataset, _encoder(encoder, device), FeatureStore(Path(cache)), progress)
+
+
+def compare(
+    data: Data,
+    *,
+    strategies: Sequence[str | Mapping[str, Any]] | None = None,
+    encoder: str | Sequence[str] = ENCODERS,
+    metric: str = "ap",
+    seeds: int = SEEDS,
+    splits: int = SPLITS,
+    name: str = "frame",
+    cache: "str | os.PathLike[str]" = "cache",
+    root: "str | os.PathLike[str] | None" = None,
+    folder: "str | os.PathLike[str]" = ".",
+    device: str = "auto",
+    progress: bool = True,
+    **reading: Any,
+) -> Comparison:
+    """Encode what is missing, train what is missing, compare every strategy with the baseline.
+
+    strategies: names, or a name with parameters as {"strategy": "upweight", "factor": 5}; None: a short
+    list. metric: that decides the ranking. seeds, splits: repeats. The others: see `encode`.
+    Raises ImbpipeError: the fact and what mends it.
+    """
+    check_metric(metric)
+    entries = None
+    if strategies is not None:
+        if isinstance(strategies, str) or not strategies:
+            raise UsageError(f"strategies is {strategies!r}", 'It is a list, as ["oversample"]')
+        entries = [{"strategy": each} if isinstance(each, str) else each for each in strategies]
+    dataset = _dataset(data, name, root, folder, reading)
+    text = quick_file(
+        dataset.name,
+        dataset.task,
+        strategies=entries,
+        metric=metric,
+        seeds=seeds,
+        splits=splits,
+        percentile=percentile_for(class_counts(dataset.labels)),
+    )
+    experiment = quick_experiment(text)
+    store, results = FeatureStore(Path(cache)), ResultStore(Path(cache))
+    features = _features(dataset, _encoder(encoder, device), store, progress)
+    pool = pool_of(experiment, dataset, features)
+    with _bar("training", "heads", progress) as told:
+        pool.train(results, device=device, progress=told)
+    return Comparison(Study.of(pool, results, metric=metric, margin=experiment.margin))
+
+
+def _dataset(data: Data, name: str, root: Any, folder: Any, reading: dict[str, Any]) -> Dataset:
+    if isinstance(data, Dataset):
+        return data
+    try:
+        options = ReadOptions(**reading)
+    except TypeError as error:
+        raise UsageError(str(error).removeprefix("ReadOptions.__init__() ")) from None
+    if isinstance(data, str | os.PathLike):
+        return load_dataset(os.fspath(data), root=None if root is None else Path(root), options=options)
+    import pandas as pd
+
+    if not isinstance(data, pd.DataFrame):
+        raise UsageError(f"data is a {type(data).__name__}", "Give a DataFrame, a path or a data set's name")
+    from imbpipe.datasets.frame import read_frame
+
+    return read_frame(data, options, name=name, folder=Path(folder))
+
+
+def _encoder(names: str | Sequence[str], device: str) -> Encoder:
+    """The first that can be had. Raises WeightsError: none can, with the reasons of all."""
+    facts: list[str] = []
+    remedy = ""
+    for name in [names] if isinstance(names, str) else names:
+        try:
+            return load_encoder(name, device=device)
+        except WeightsError as error:
+            facts.append(error.fact)
+            remedy = error.remedy
+    raise WeightsError("; ".join(facts) or "no encoder is named", remedy)
+
+
+def _features(dataset: Dataset, encoder: Encoder, store: FeatureStore, progress: bool) -> FeatureSet:
+    from imbpipe.extract.spec import spec_of
+
+    with _bar(f"{dataset.name} by {encoder.name}", "images", progress) as told:
+        fill(store, dataset, encoder, progress=told)
+    return store.load(dataset.name, encoder.name, spec=spec_of(encoder))
+
+
+@contextmanager
+def _bar(what: str, unit: str, show: bool) -> Iterator[Progress]:
+    from tqdm import tqdm
+
+    with tqdm(desc=what, unit=f" {unit}", disable=not show, leave=False) as shown:
+
+        def progress(done: int, total: int) -> None:
+            shown.total = total
+            shown.update(done - shown.n)
+
+        yield progress
