@@ -6,7 +6,7 @@ from imbpipe.cache.store import FeatureStore
 from imbpipe.errors import ResultsError
 from imbpipe.experiments.choose import Say, choose_dataset, choose_features
 from imbpipe.experiments.claims.paper import CLAIMS
-from imbpipe.experiments.claims.run import Placed, put
+from imbpipe.experiments.claims.run import Placed, put, settings_for
 from imbpipe.experiments.experiment import Experiment
 from imbpipe.experiments.pool import pool_of
 from imbpipe.experiments.results import ResultStore
@@ -16,7 +16,7 @@ from imbpipe.report.study import Study
 def studies_of(
     experiment: Experiment, cache: Path, root: Path | None, *, say: Say
 ) -> tuple[list[Study], list[Placed]]:
-    """One a (data set, encoder) whose features are there, and the paper's claims put to their runs.
+    """One a (data set, encoder) whose features are there, and the claims, where it is a protocol of the paper's.
 
     Raises ResultsError: a run is not finished, or there are no features at all.
     """
@@ -30,7 +30,10 @@ def studies_of(
             if features is not None:
                 pool = pool_of(experiment, dataset, features)
                 studies.append(Study.of(pool, results, metric=experiment.metric, margin=experiment.margin))
-                placed += put(CLAIMS, experiment, pool, results)
+                if experiment.title:  # a protocol of the paper's
+                    asked = settings_for(CLAIMS, experiment, dataset.name)
+                    whole = pool_of(experiment, dataset, features, asked)
+                    placed += put(CLAIMS, experiment, whole, results)
     if not studies:
         raise ResultsError(f"no features of the experiment's data sets in {cache}", "Run: imbpipe compare")
     return studies, placed

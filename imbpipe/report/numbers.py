@@ -20,7 +20,7 @@ def metric_tables(study: Study) -> dict[str, dict[str, Table]]:
     seed. Groups: low-frequency, remaining. None: not known.
     """
     return {
-        metric: {"classes": _columns(values), "groups": _columns(_groups(values, study.low))}
+        metric: {"classes": _columns(values), "groups": _columns(_groups(values, study.low, study.measured))}
         for metric in SHOWN_METRICS
         for values in (study.values(metric),)
     }
@@ -37,9 +37,11 @@ def _named(interval: Interval, names: tuple[str, str, str]) -> Table:
     return {name: plain(part) for name, part in zip(names, parts, strict=True)}
 
 
-def _groups(values: NDArray[np.float64], low: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(runs, settings, 2): means over classes that have a value in every run; NaN where none has."""
-    known = ~np.isnan(values).any(axis=(0, 1))
+def _groups(
+    values: NDArray[np.float64], low: NDArray[np.bool_], measured: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """(runs, settings, 2): means over measured classes with a value in every run; NaN where there is none."""
+    known = measured & ~np.isnan(values).any(axis=(0, 1))
     groups = np.full((*values.shape[:2], 2), np.nan)
     for place, mask in enumerate((low & known, ~low & known)):
         if mask.any():

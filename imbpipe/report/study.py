@@ -72,6 +72,11 @@ class Study:
         share = self.results.groupby("class_name")["low_frequency"].mean()
         return share.reindex(list(self.dataset.class_names)).to_numpy() > 0.5
 
+    @cached_property
+    def measured(self) -> NDArray[np.bool_]:
+        """(c,) the classes that means count: those that the ranking does not leave out."""
+        return ~np.isin(self.dataset.class_names, self.ranking.left_out)
+
     def values(self, metric: str) -> NDArray[np.float64]:
         """(runs, settings, classes), NaN where the class has no value. Raises ResultsError: a run twice."""
         rows = self.results
