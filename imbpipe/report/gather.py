@@ -16,7 +16,7 @@ from imbpipe.report.study import Study
 def studies_of(
     experiment: Experiment, cache: Path, root: Path | None, *, say: Say
 ) -> tuple[list[Study], list[Placed]]:
-    """One a (data set, encoder) whose features are there, and the claims, where it is a protocol of the paper's.
+    """One a (data set, encoder) whose features are there, and the claims by a protocol of the paper's.
 
     Raises ResultsError: a run is not finished, or there are no features at all.
     """
