@@ -24,7 +24,7 @@ from imbpipe.errors import ImageError, ResultsError, UnknownNameError
 from imbpipe.experiments.experiment import read_experiment
 from imbpipe.experiments.setting import BASELINE, Setting
 from imbpipe.figures.draw import draw, save, settle
-from imbpipe.figures.figure import FIGURES, FigureInputs, Resampled, names, needs_of
+from imbpipe.figures.figure import FIGURES, FigureInputs, Resampled, names_for, needs_of
 from imbpipe.figures.page import style
 from imbpipe.figures.text import encoder_title, shorten
 from imbpipe.types import Task
@@ -140,7 +140,7 @@ def inputs(multi: Dataset, single: Dataset) -> FigureInputs:
 
 @pytest.fixture(scope="session")
 def figures(inputs: FigureInputs) -> dict[str, Figure]:
-    return {name: make(name, inputs) for name in names()}
+    return {name: make(name, inputs) for name in names_for([])}
 
 
 def make(name: str, inputs: FigureInputs) -> Figure:
@@ -227,8 +227,8 @@ def off_the_page(figure: Figure) -> list[str]:
 
 
 def test_all_figures_of_the_paper_are_there_in_order_and_say_what_they_show():
-    assert names() == [str(number) for number in range(1, 13)]
-    assert all(len(FIGURES.summary(name)) > 40 for name in names())
+    assert names_for([]) == [str(number) for number in range(1, 13)]
+    assert all(len(FIGURES.summary(name)) > 40 for name in names_for([]))
 
 
 def test_figure_1_shows_the_papers_counts_of_planet_most_frequent_first(real_root: Path):
@@ -592,7 +592,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
 
 def test_the_experiment_of_the_paper_trains_every_run_that_a_figure_needs():
     experiment = read_experiment(Path(__file__).parents[1] / "experiments/paper.toml")
-    for name in names():
+    for name in names_for([]):
         needs = needs_of(name)
         for role in needs.roles:
             trained = experiment.settings("planet" if role == "multi-label" else "ade20k")

@@ -15,7 +15,11 @@ from imbpipe.errors import EXIT_INPUT
 @click.command()
 @click.argument("experiment", type=click.Path(path_type=Path), default=Path("experiments/paper.toml"))
 @click.option(
-    "--figure", "wanted", multiple=True, metavar="N", help="Only this one (1 to 12); may be repeated."
+    "--figure",
+    "wanted",
+    multiple=True,
+    metavar="NAME",
+    help="Only this one (1 to 12, or another's name); may be repeated.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("figures"), show_default=True, metavar="DIR",
@@ -36,26 +40,29 @@ def figures(
 ) -> None:
     """Draw the paper's figures from finished runs.
 
-    Figures 1 to 5 need label files and some images, 6 to 12 the runs of `imbpipe compare`. Nothing is
-    trained here.
+    Figures 1 to 5 need label files and some images, 6 to 12 the runs of `imbpipe compare`. An experiment
+    that compares subsets of the images has figures of its own: score against size, `redundancy` and
+    `redundancy-single-label`. Nothing is trained here.
 
     \b
       imbpipe figures
       imbpipe figures --figure 6 --metric recall
+      imbpipe figures experiments/redundancy.toml --figure redundancy
     """
     from imbpipe.cache.store import FeatureStore
     from imbpipe.evaluation.metrics import METRICS
     from imbpipe.experiments.experiment import read_experiment
     from imbpipe.experiments.results import ResultStore
     from imbpipe.figures.draw import draw
-    from imbpipe.figures.figure import FIGURES, names
+    from imbpipe.figures.figure import FIGURES, names_for
     from imbpipe.figures.gather import Sources
 
     _ = METRICS[metric]
     sources = Sources(read_experiment(experiment), FeatureStore(cache), ResultStore(cache), root, metric)
     report: list[dict[str, Any]] = []
     say_once = functools.cache(say)
-    for name in wanted or names():
+    compared = {entry.setting.strategy for entry in sources.experiment.entries}
+    for name in wanted or names_for(compared):
         [(_, drawn)] = draw([name], sources.inputs(name, say=say_once), out)
         report.append({"figure": name, "files": [] if isinstance(drawn, str) else drawn})
         if isinstance(drawn, str):

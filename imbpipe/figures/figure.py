@@ -1,6 +1,6 @@
 """What a figure is: a function of the same inputs as all others, and the runs that it needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING
@@ -96,3 +96,15 @@ def needs_of(name: str) -> Needs:
 def names() -> list[str]:
     """All figures, the paper's first in the paper's order."""
     return sorted(FIGURES, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
+
+
+def names_for(compared: Collection[str]) -> list[str]:
+    """The figures of an experiment: the paper's, and of others those whose strategies it compares.
+
+    compared: names of strategies.
+    """
+    return [
+        name
+        for name in names()
+        if name.isdigit() or {run.strategy for run in needs_of(name).runs} <= {"baseline", *compared}
+    ]

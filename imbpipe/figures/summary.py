@@ -93,19 +93,20 @@ def group_name(*, low: bool) -> str:
     return "low-frequency classes" if low else "remaining classes"
 
 
-def shown(inputs: FigureInputs, task: Task, needs: Needs) -> Shown:
+def shown(inputs: FigureInputs, task: Task, needs: Needs, remedy: str = REMEDY) -> Shown:
     """The results on the set of that task by the first encoders, as many as the figure needs.
 
+    remedy: what makes results that are missing.
     Raises ResultsError: nothing to draw, a column is missing, runs that do not belong together.
     """
     dataset = inputs.multi if task == "multi-label" else inputs.single
     if dataset is None:
         raise ResultsError(f"no {task} data set was given", "Name one with --dataset")
     if inputs.results is None:
-        raise ResultsError("no results were given", REMEDY)
+        raise ResultsError("no results were given", remedy)
     missing = [name for name in (*COLUMNS, inputs.metric) if name not in inputs.results]
     if missing:
-        raise ResultsError(f"the results have no column {', '.join(map(repr, missing))}", REMEDY)
+        raise ResultsError(f"the results have no column {', '.join(map(repr, missing))}", remedy)
     strategies = {wanted.strategy for wanted in needs.runs}
     encoders = inputs.encoders[: needs.encoders]
     rows = inputs.results
@@ -114,7 +115,7 @@ def shown(inputs: FigureInputs, task: Task, needs: Needs) -> Shown:
     empty = [encoder for encoder in encoders if (of[encoder]["strategy"] == "baseline").all()]
     if len(empty) == len(encoders):
         what = " or ".join(sorted(strategies - {"baseline"}))
-        raise ResultsError(f"no results of {what} on {dataset.name!r} by {' or '.join(encoders)}", REMEDY)
+        raise ResultsError(f"no results of {what} on {dataset.name!r} by {' or '.join(encoders)}", remedy)
     panels = tuple(_panel(encoder, of[encoder]) for encoder in encoders if encoder not in empty)
     notes = tuple(f"No panel for {encoder_title(encoder, '')}: it has no results." for encoder in empty)
     return Shown(dataset, inputs.metric, panels, notes)
