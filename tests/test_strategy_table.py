@@ -16,7 +16,7 @@ from imbpipe.strategies.strategy import STRATEGIES, parameters_of
 from imbpipe.strategies.table import markdown_table
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs/strategies.md"
+PAGE = ROOT / "README.md"
 
 
 def test_the_documented_table_is_the_one_that_the_program_prints():
