@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from strategies_by_hand import drawn, one_hot, training_set
 
+from imbpipe.datasets.imbalance import imbalance_ratios
 from imbpipe.errors import UsageError
-from imbpipe.strategies.label_imbalance import imbalance_ratios, share_out
+from imbpipe.strategies.label_imbalance import share_out
 
 multi_hot = hnp.arrays(bool, st.tuples(st.integers(1, 40), st.integers(1, 6)))
 

@@ -12,7 +12,7 @@ from imbpipe.errors import EXIT_INTERRUPTED, ImbpipeError
 
 COMMANDS = {
     "quickstart": "From your own images to the answer: encode, compare a short list, make the page.",
-    "labels": "Say how imbalanced labels are, and what weighting and resampling would do to every class.",
+    "labels": "Say how imbalanced the labels are before anything is trained.",
     "extract": "Encode every image once with a frozen encoder into one HDF5 file.",
     "train": "Train heads over cached features and compare with the baseline.",
     "compare": "Run a whole experiment file: encode what is missing, train what is missing, rank.",

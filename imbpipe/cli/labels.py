@@ -1,125 +1,112 @@
-"""`imbpipe labels`: what the labels alone tell, before anything is encoded."""
+"""`imbpipe labels`: what labels say of imbalance before any training."""
 
-import textwrap
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from imbpipe.cli import options
-from imbpipe.cli.output import print_json, print_table, say
+from imbpipe.cli.labels_tables import print_study
+from imbpipe.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from imbpipe.datasets.options import ReadOptions
-    from imbpipe.experiments.label_report import LabelReport
-
-LONGEST = 20
+    from imbpipe.experiments.label_study import LabelStudy
 
 
 @click.command()
 @options.dataset
 @options.root
-@click.option(
-    "--percentile", default=25.0, show_default=True, type=click.FloatRange(0, 100),
-    help="A class is low-frequency at or below this percentile of the counts.",
-)  # fmt: skip
 @options.label_reading
+@click.option(
+    "--splits", type=click.IntRange(1), default=1000, show_default=True, metavar="N",
+    help="Random splits to see whether the low-frequency set stays the same.",
+)  # fmt: skip
+@click.option(
+    "--fraction", type=options.Share(), default=0.8, show_default=True, metavar="SHARE",
+    help="Of the images in the part of a random split that counts.",
+)  # fmt: skip
+@click.option(
+    "--percentile", type=click.FloatRange(0, 100), default=25.0, show_default=True, metavar="NUMBER",
+    help="A class is low-frequency when its count is at or below this percentile of the counts.",
+)  # fmt: skip
+@click.option(
+    "--factor", type=click.FloatRange(0), default=10.0, show_default=True, metavar="NUMBER",
+    help="Up-weighting of images with a low-frequency class.",
+)  # fmt: skip
+@click.option(
+    "--undersample", type=click.IntRange(1), metavar="N",
+    help="Images a class keeps; default: as many as the rarest has.",
+)  # fmt: skip
+@click.option(
+    "--oversample", type=click.IntRange(1), metavar="N",
+    help="Draws a class reaches; default: as many as the most frequent has.",
+)  # fmt: skip
 @options.as_json
-def labels(dataset: str, root: Path | None, percentile: float, reading: "ReadOptions", as_json: bool) -> None:
-    """Say how imbalanced labels are, and what weighting and resampling would do to every class.
+def labels(dataset: str, root: Path | None, reading: "ReadOptions", as_json: bool, **asked: Any) -> None:
+    """Say how imbalanced the labels are before anything is trained.
 
-    Only labels are read; images need not be there. "IR" is the imbalance ratio; "rare in" the share of random
-    80 % parts of the images in which the class is low-frequency; "with rare" the share of its images
-    that also carry a low-frequency class, and "at x10" what share of its weight those get when they count ten
-    times; "under" and "over" are its images an epoch by the strategies' defaults.
+    Reads labels alone; images need not be there. Low-frequency classes and whether a random split changes
+    which they are, imbalance ratios, which labels come together, and what up-weighting and resampling do
+    to every label's weight and count.
 
     \b
       imbpipe labels --dataset path/to/table.csv
+      imbpipe labels --dataset planet --undersample 200 --oversample 30000
     """
+    from imbpipe.datasets.labels import rare_class_notes
     from imbpipe.datasets.load import load_dataset
-    from imbpipe.experiments.label_report import in_words, label_report
+    from imbpipe.experiments.label_study import Questions, study_labels
 
     data = load_dataset(dataset, root=root, options=replace(reading, images_needed=False))
-    for note in data.notes:
-        say(note)
-    report = label_report(data, percentile=percentile)
+    study = study_labels(data, Questions(**asked))
+    for note in (*data.notes, *rare_class_notes(data)):
+        say(f"Note: {note}.")
     if as_json:
-        print_json(_plain(report))
-        return
-    whole = report.imbalance
-    click.echo(
-        f"{data.name}: {len(data):,} images, {len(data.class_names)} classes, {data.task}\n"
-        f"{whole.cardinality:.2f} labels an image (density {whole.density:.3f}), "
-        f"{whole.label_sets:,} distinct sets\n"
-        f"imbalance ratio: mean {whole.mean_ratio:.1f}, highest {whole.max_ratio:.1f}, "
-        f"coefficient of variation {whole.cv_ratio:.2f}\n"
-        f"SCUMBLE {whole.scumble:.3f} (coefficient of variation {whole.scumble_cv:.2f})\n"
-    )
-    print_table(*_table(report))
-    click.echo("* low-frequency\n")
-    for line in [*in_words(report), *_neighbours(report)]:
-        click.echo(textwrap.fill(line, 80, subsequent_indent="  "))
+        print_json(_document(study))
+    else:
+        print_study(study)
 
 
-def _table(report: "LabelReport") -> tuple[list[str], list[list[str]]]:
-    columns = ["class", "images", "IR", "rare in", "with rare", "at x10", "under", "over"]
-    rows = []
-    for c in np.argsort(-report.counts, kind="stable"):
-        name = report.dataset.class_names[c]
-        ratio = report.imbalance.ratio[c]
-        rows.append(
-            [
-                ("* " if report.low[c] else "  ") + textwrap.shorten(name, LONGEST, placeholder="…"),
-                f"{report.counts[c]:,}",
-                f"{ratio:.1f}" if np.isfinite(ratio) else "none",
-                f"{report.stability.share[c]:.0%}",
-                _share(report.rare_neighbours[c]),
-                _share(report.weighted[c]),
-                f"{report.undersampled[c]:,}",
-                f"{report.oversampled[c]:,}",
-            ]
-        )
-    return columns, rows
+def _document(study: "LabelStudy") -> dict[str, Any]:
+    from imbpipe.experiments.label_study import facts
 
-
-def _share(value: float) -> str:
-    return f"{value:.0%}" if value == value else "none"
-
-
-def _neighbours(report: "LabelReport") -> list[str]:
-    """The classes that most often come with each low-frequency one."""
-    if report.dataset.task == "single-label":
-        return []
-    told = []
-    for c in np.flatnonzero(report.low & (report.counts > 0)):
-        shares = report.together[c] / report.counts[c]
-        shares[c] = 0
-        most = [k for k in np.argsort(-shares, kind="stable")[:3] if shares[k] > 0]
-        with_whom = ", ".join(f"{report.dataset.class_names[k]} {shares[k]:.0%}" for k in most)
-        told.append(f"{report.dataset.class_names[c]} comes with: {with_whom or 'no other class'}.")
-    return told
-
-
-def _plain(report: "LabelReport") -> dict[str, object]:
-    from imbpipe.experiments.label_report import in_words
-
-    whole = {key: value for key, value in asdict(report.imbalance).items() if key != "ratio"}
-    classes = [
-        {
-            "class": name,
-            "images": int(report.counts[c]),
-            "imbalance_ratio": float(report.imbalance.ratio[c]) if report.counts[c] else None,
-            "low_frequency": bool(report.low[c]),
-            "low_frequency_in": float(report.stability.share[c]),
-            "with_low_frequency": float(report.rare_neighbours[c]),
-            "weight_at_factor_10": float(report.weighted[c]),
-            "undersampled": int(report.undersampled[c]),
-            "oversampled": int(report.oversampled[c]),
-            "together_with": dict(zip(report.dataset.class_names, report.together[c].tolist(), strict=True)),
-        }
-        for c, name in enumerate(report.dataset.class_names)
-    ]
-    same = report.stability.same
-    return {**whole, "same_low_frequency_set": same, "in_words": in_words(report), "classes": classes}
+    names, all_of, found = study.dataset.class_names, study.imbalance, study.stability
+    columns = {
+        "count": study.counts,
+        "share": study.counts / len(study.dataset),
+        "irlbl": all_of.ratios,
+        "scumble": all_of.label_scumble,
+        "low_frequency": found.low,
+        "low_frequency_in_splits": found.share,
+        "positive_weight": study.upweighted.positive_weight,
+        "negative_weight": study.upweighted.negative_weight,
+        "weight_from_low_frequency_images": study.upweighted.from_marked,
+        "effective_share": study.upweighted.prevalence,
+        "undersampled": study.undersampled.positives,
+        "oversampled": study.oversampled.positives,
+    }
+    return {
+        "dataset": study.dataset.name,
+        "task": study.dataset.task,
+        "images": len(study.dataset),
+        "asked": vars(study.asked),
+        "mean_ir": all_of.mean_ir,
+        "cv_ir": all_of.cv_ir,
+        "max_ir": all_of.max_ir,
+        "cardinality": all_of.cardinality,
+        "density": all_of.density,
+        "label_sets": all_of.label_sets,
+        "single_label_sets": all_of.single_label_sets,
+        "scumble": all_of.scumble,
+        "scumble_cv": all_of.scumble_cv,
+        "low_frequency_set_unchanged": found.unchanged,
+        "rows": {"undersampled": study.undersampled.rows, "oversampled": study.oversampled.rows},
+        "classes": [
+            {"class": name, **{column: values[c].item() for column, values in columns.items()}}
+            for c, name in enumerate(names)
+        ],
+        "pairs": [{**vars(p), "first": names[p.first], "second": names[p.second]} for p in study.pairs],
+        "facts": facts(study),
+    }

@@ -16,14 +16,15 @@ def class_counts(labels: Labels) -> Counts:
 
 
 def low_frequency(counts: Counts, percentile: float = 25.0) -> NDArray[np.bool_]:
-    """(c,) True for classes whose count is at or below the percentile of the counts.
+    """True for classes whose count is at or below the percentile of the counts.
 
+    counts: (c,), or (..., c) for many sets of counts at once.
     percentile: 0 to 100; interpolated linearly between counts.
     Source: Panigrahi & Zhu (2023), section 4.
     """
     if not 0 <= percentile <= 100:
         raise UsageError(f"a percentile of {percentile}", "Choose one from 0 to 100")
-    return counts <= np.percentile(counts, percentile)
+    return counts <= np.percentile(counts, percentile, axis=-1, keepdims=True)
 
 
 def many_medium_few(counts: Counts) -> NDArray[np.str_]:

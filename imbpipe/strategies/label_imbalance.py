@@ -8,15 +8,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from imbpipe.datasets.frequency import Counts, class_counts
+from imbpipe.datasets.imbalance import imbalance_ratios
 from imbpipe.strategies.length import Length, phase_of_rows
 from imbpipe.strategies.plan import Plan
 from imbpipe.strategies.strategy import STRATEGIES, check_number
 from imbpipe.types import Labels, Rows, TrainingSet
-
-
-def imbalance_ratios(counts: Counts) -> NDArray[np.float64]:
-    """(c,) IRLbl: the most frequent label's count over each label's; NaN for a label without examples."""
-    return counts.max() / np.where(counts > 0, counts, np.nan)
 
 
 @STRATEGIES.add("ml-ros")
