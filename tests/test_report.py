@@ -10,6 +10,7 @@ from PIL import Image
 
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.splits import make_split
+from imbpipe.evaluation.effects import effect
 from imbpipe.experiments.grid import Grid
 from imbpipe.experiments.material import Material
 from imbpipe.experiments.pool import Pool
@@ -166,6 +167,18 @@ def test_the_numbers_on_the_page_are_means_over_runs_paired_with_the_baseline(st
     values = study.values("ap")
     wanted = (values[:, 1] - values[:, 0]).mean(axis=0)
     np.testing.assert_allclose(np.array(table["diff"], float).reshape(3, 4)[1], wanted, atol=1e-4)
+    found = effect(study.trials.of(study.settings[1]), "ap", np.eye(4, dtype=bool))
+    np.testing.assert_allclose(np.array(table["diff_low"], float).reshape(3, 4)[1], found.low, atol=1e-4)
+
+
+def test_a_difference_on_the_page_leaves_out_0_only_where_the_ranking_s_interval_does(study):
+    table = metric_tables(study)["ap"]["groups"]
+    for row in study.ranking.rows:
+        if row.on_low_frequency:
+            place = [(s.strategy, s.label) for s in study.settings].index((row.strategy, row.setting))
+            wanted = [row.on_low_frequency.low, row.on_low_frequency.high]
+            shown = [table["diff_low"][2 * place], table["diff_high"][2 * place]]
+            np.testing.assert_allclose(np.array(shown, float), wanted, atol=1e-4)
 
 
 def test_a_curve_is_the_best_precision_at_a_recall_or_above():

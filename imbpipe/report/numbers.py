@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imbpipe.evaluation.intervals import Interval, t_interval
+from imbpipe.errors import UsageError
+from imbpipe.evaluation.effects import effect
+from imbpipe.evaluation.intervals import t_interval
 from imbpipe.report.study import SHOWN_METRICS, Study
 
 DIGITS = 4
@@ -16,25 +18,43 @@ Table = dict[str, list[Any]]
 def metric_tables(study: Study) -> dict[str, dict[str, Table]]:
     """metric -> {"classes", "groups"} -> columns, each a list over (setting, class or group), row-major.
 
-    mean, low, high: of the metric. diff, diff_low, diff_high: from the baseline with the same split and
-    seed. Groups: low-frequency, remaining. None: not known.
+    mean, low, high: of the metric, the interval over runs alone. diff, diff_low, diff_high: from the
+    baseline with the same split and seed, the interval over test images, seeds and splits (see `effect`).
+    Groups: low-frequency, remaining. None: not known.
     """
+    masks = np.vstack([np.eye(len(study.low), dtype=bool), study.low, ~study.low])
+    masks[-2:] &= study.measured
+    return {metric: _tables(study, metric, masks) for metric in SHOWN_METRICS}
+
+
+def _tables(study: Study, metric: str, masks: NDArray[np.bool_]) -> dict[str, Table]:
+    by_class = study.values(metric)
+    values = np.concatenate([by_class, _groups(by_class, study.low, study.measured)], axis=2)
+    own = t_interval(values)
+    change = t_interval(values - values[:, :1]).mean
+    low, high = _ends(study, metric, masks)
+    columns = {
+        "mean": own.mean, "low": own.low, "high": own.high, "diff": change, "diff_low": low, "diff_high": high
+    }  # fmt: skip
     return {
-        metric: {"classes": _columns(values), "groups": _columns(_groups(values, study.low, study.measured))}
-        for metric in SHOWN_METRICS
-        for values in (study.values(metric),)
+        "classes": {name: plain(column[:, :-2]) for name, column in columns.items()},
+        "groups": {name: plain(column[:, -2:]) for name, column in columns.items()},
     }
 
 
-def _columns(values: NDArray[np.float64]) -> Table:
-    """(runs, settings, classes) -> columns."""
-    own, difference = t_interval(values), t_interval(values - values[:, :1])
-    return {**_named(own, ("mean", "low", "high")), **_named(difference, ("diff", "diff_low", "diff_high"))}
-
-
-def _named(interval: Interval, names: tuple[str, str, str]) -> Table:
-    parts = (interval.mean, interval.low, interval.high)
-    return {name: plain(part) for name, part in zip(names, parts, strict=True)}
+def _ends(
+    study: Study, metric: str, masks: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(settings, masks) ends of the differences' intervals; NaN for the baseline and where none is known."""
+    low = np.full((len(study.settings), len(masks)), np.nan)
+    high = low.copy()
+    for place, setting in enumerate(study.settings[1:], 1):
+        try:
+            found = effect(study.trials.of(setting), metric, masks)
+        except UsageError:  # a metric whose differences have no interval
+            break
+        low[place], high[place] = found.low, found.high
+    return low, high
 
 
 def _groups(

@@ -50,7 +50,6 @@ def report_page(studies: Sequence[Study], *, title: str, command: str, claims: S
             {"title": part["title"], "verdict": summary(study.ranking)}
             for part, study in zip(parts, studies, strict=True)
         ],
-        interval_over="repeated runs (seeds and splits), not over other test images",
         curve_seeds=MOST_SEEDS,
         claims=_claims(claims),
         provenance=_provenance(studies, command),
@@ -103,15 +102,17 @@ def _judged(study: Study) -> dict[str, Any]:
             cells |= {
                 "verdict": found.verdict,
                 "adjusted p": "" if found.p != found.p else "<0.001" if found.p < 0.001 else f"{found.p:.3f}",
-                "least detectable": f"{found.detectable:.3f}",
+                "least detectable": "" if found.detectable != found.detectable else f"{found.detectable:.3f}",
             }
         extra.append(cells)
     note = (
-        f"The last four columns are about {study.ranking.metric} on the low-frequency classes, with "
-        "intervals over test images, seeds and splits: p by Holm over the table; the least difference "
-        "that would have been found with a chance of 80 %; training rows an epoch against the baseline's."
+        "Differences from the baseline with 95 % intervals over test images, seeds and splits. "
+        f"The last four columns are about {study.ranking.metric} on the low-frequency classes: the verdict "
+        "and p by Holm over the table; the least difference that would have been found with a chance of "
+        "80 %; training rows an epoch against the baseline's."
     )
     return {
+        "judged_by": study.ranking.metric,
         "extra_columns": ["verdict", "adjusted p", "least detectable", "rows"],
         "extra": extra,
         "extra_note": note,

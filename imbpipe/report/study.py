@@ -27,18 +27,21 @@ class Study:
     """Finished grids: one data set, one encoder, a grid a split, the same settings in each.
 
     results: a row a (run, class), of all splits. ranking: every setting against the baseline.
+    trials: their scores.
     """
 
     pool: Pool
     results: "pd.DataFrame"
     store: ResultStore
     ranking: Ranking
+    trials: Trials
 
     @classmethod
     def of(cls, pool: Pool, store: ResultStore, *, metric: str, margin: float) -> "Study":
         """metric, margin: see `rank`. Raises ResultsError: a run is not finished."""
-        ranking = rank(Trials(pool, store), metric, margin=margin, choose=False)
-        return cls(pool, pool.results(store), store, ranking)
+        trials = Trials(pool, store)
+        ranking = rank(trials, metric, margin=margin, choose=False)
+        return cls(pool, pool.results(store), store, ranking, trials)
 
     @property
     def grids(self) -> tuple[Grid, ...]:

@@ -176,21 +176,18 @@
     const made = $("ranking");
     made.replaceChildren();
     const head = made.createTHead().insertRow();
-    ["strategy", "low-frequency", "against baseline", "95 % interval", "remaining", "against baseline", "95 % interval", ...s.extra_columns].forEach((text, i) => {
-      const th = make("th", text, i && i < 7 ? "n" : ""); th.scope = "col"; head.append(th);
+    ["strategy", "low-frequency", "against baseline", "remaining", "against baseline", ...s.extra_columns].forEach((text, i) => {
+      const th = make("th", text, i && i < 5 ? "n" : ""); th.scope = "col"; head.append(th);
     });
     const body = made.createTBody();
     order.forEach((j) => {
       const row = body.insertRow();
-      const [low, high] = [t.diff_low[2 * j], t.diff_high[2 * j]];
-      if (j && low !== null && low * better > 0 && high * better > 0) row.className = "better";
-      if (j && low !== null && low * better < 0 && high * better < 0) row.className = "worse";
+      if (metric().name === s.judged_by) row.className = s.extra[j].verdict ?? "";
       row.append(make("td", s.settings[j]));
       [0, 1].forEach((g) => {
         const at = 2 * j + g;
         row.append(make("td", number(t.mean[at]), "n"));
-        row.append(make("td", j ? number(t.diff[at], true) : "", g ? "n" : "n v"));
-        row.append(make("td", j ? interval(t.diff_low[at], t.diff_high[at], true) : "", "n"));
+        row.append(make("td", j ? `${number(t.diff[at], true)} ${interval(t.diff_low[at], t.diff_high[at], true)}` : "", g ? "n" : "n v"));
       });
       s.extra_columns.forEach((name) => row.append(make("td", s.extra[j][name] ?? "")));
     });
