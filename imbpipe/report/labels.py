@@ -1,4 +1,4 @@
-"""How often each class occurs, what resampling makes of it, and which classes occur together."""
+"""How often each class occurs, and what resampling makes of it."""
 
 from typing import Any
 
@@ -49,9 +49,3 @@ def _distribution(name: str, rows: np.ndarray, data: TrainingSet) -> dict[str, A
         "counts": class_counts(data.labels[rows]).tolist(),
         "kept": np.unique(rows),
     }
-
-
-def together(study: Study) -> list[list[int]]:
-    """(c, c) images that carry both classes; on the diagonal, those of the class."""
-    labels = study.dataset.labels.astype(np.float32)
-    return np.rint(labels.T @ labels).astype(int).tolist()

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
+from imbpipe.datasets.cooccurrence import together
 from imbpipe.errors import show
 from imbpipe.evaluation.metrics import METRICS
 from imbpipe.experiments.claims.run import Placed
@@ -17,7 +18,7 @@ from imbpipe.report.charts import LOOKS, charts
 from imbpipe.report.curves import MOST_SEEDS, precision_recall
 from imbpipe.report.embedding import embedding_map
 from imbpipe.report.gallery import galleries, notable
-from imbpipe.report.labels import distributions, together
+from imbpipe.report.labels import distributions
 from imbpipe.report.numbers import metric_tables
 from imbpipe.report.pictures import Thumbnails
 from imbpipe.report.study import SHOWN_METRICS, Study, setting_name
@@ -83,7 +84,7 @@ def _study(study: Study, thumbnails: Thumbnails) -> dict[str, Any]:
         "values": metric_tables(study),
         "curves": precision_recall(study),
         "distributions": [{key: each[key] for key in ("name", "rows", "counts")} for each in drawn],
-        "together": together(study),
+        "together": together(labels).tolist(),
         "map": embedding_map(study, thumbnails, drawn),
         "galleries": galleries(study, thumbnails),
         **_judged(study),
