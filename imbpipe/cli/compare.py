@@ -9,6 +9,7 @@ import click
 from imbpipe.cli import options
 from imbpipe.cli.forecast import tell_forecast
 from imbpipe.cli.output import bar, number, print_json, print_table, say, tell, tell_wrapped
+from imbpipe.cli.tracking import open_tracker
 
 if TYPE_CHECKING:
     from imbpipe.experiments.pool import Pool
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @options.cached
 @options.dry_run
 @options.device
+@options.track
 @options.as_json
 def compare(
     experiment: Path,
@@ -34,6 +36,7 @@ def compare(
     cached: bool,
     dry_run: bool,
     device: str,
+    track: str | None,
     as_json: bool,
 ) -> None:
     """Run a whole experiment file: encode what is missing, train what is missing, rank.
@@ -66,7 +69,9 @@ def compare(
     if dry_run:
         tell_forecast(forecast(plan, around), as_json=as_json)
         return
+    log = open_tracker(track, cache)
     results = ResultStore(cache)
+    compared: list[tuple[Pool, Ranking]] = []
     report: list[dict[str, Any]] = []
     for data, features in places(plan, around):
         pool = pool_of(plan, data, features)
@@ -75,6 +80,7 @@ def compare(
         ranking = rank(Trials(pool, results), metric, margin=plan.margin, choose=plan.choose)
         place = {"dataset": data.name, "encoder": features.encoder, "metric": metric}
         report += [{**place, **asdict(row)} for row in ranking.rows]
+        compared += [(pool, ranking)] if track else []
         if not as_json:
             tell_ranking(pool, ranking)
     kept = results.save_table(f"ranking-{experiment.stem}", report)
@@ -83,6 +89,10 @@ def compare(
     else:
         tell("")
         tell(f"This ranking: pandas.read_parquet('{kept}')")
+    for pool, ranking in compared:
+        from imbpipe.tracking.differences import of_ranking
+
+        log(pool.grids, results, of_ranking(ranking))
 
 
 def tell_ranking(pool: "Pool", ranking: "Ranking") -> None:

@@ -33,6 +33,10 @@ dry_run = click.option(
     "--dry-run", is_flag=True, help="Only say what would be encoded and trained, and how long it should take."
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+track = click.option(
+    "--track", metavar="NAME",
+    help="Also log runs and differences, earlier ones too: mlflow (to $MLFLOW_TRACKING_URI) or tensorboard.",
+)  # fmt: skip
 split = click.option(
     "--split", type=click.Choice(["stratified", "random", "official"]),
     default="stratified", show_default=True,

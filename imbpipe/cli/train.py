@@ -8,6 +8,7 @@ import click
 
 from imbpipe.cli import options
 from imbpipe.cli.output import bar, number, print_json, print_table, say, tell, tell_wrapped
+from imbpipe.cli.tracking import open_tracker
 
 if TYPE_CHECKING:
     from imbpipe.datasets.options import ReadOptions
@@ -57,8 +58,9 @@ if TYPE_CHECKING:
 @options.metric
 @options.device
 @options.label_reading
+@options.track
 @options.as_json
-def train(cache: Path, metric: str, device: str, as_json: bool, **choice: Any) -> None:
+def train(cache: Path, metric: str, device: str, track: str | None, as_json: bool, **choice: Any) -> None:
     """Train heads over cached features and compare with the baseline.
 
     Nothing is encoded here, and no run is trained twice. The table gives the metric's mean over the
@@ -76,6 +78,7 @@ def train(cache: Path, metric: str, device: str, as_json: bool, **choice: Any) -
     from imbpipe.experiments.table import compare_with_baseline
 
     _ = METRICS[metric]
+    log = open_tracker(track, cache)
     settings = read_settings(choice["strategies"], options.strategy_parameters(choice))
     grid = _grid(settings, cache, **choice)
     results = ResultStore(cache)
@@ -84,11 +87,15 @@ def train(cache: Path, metric: str, device: str, as_json: bool, **choice: Any) -
     rows = compare_with_baseline(grid.results(results), metric)
     if as_json:
         print_json([asdict(row) for row in rows])
-        return
-    for line in heading(grid, metric):
-        tell_wrapped(line)
-    print_table(*comparison_table(rows, metric))
-    tell(f"Every class and metric: pandas.read_parquet('{results.metrics_path(*grid.place, '').parent}')")
+    else:
+        for line in heading(grid, metric):
+            tell_wrapped(line)
+        print_table(*comparison_table(rows, metric))
+        tell(f"Every class and metric: pandas.read_parquet('{results.metrics_path(*grid.place, '').parent}')")
+    if track is not None:
+        from imbpipe.tracking.differences import of_table
+
+        log([grid], results, of_table(rows, metric))
 
 
 def _grid(
