@@ -41,6 +41,7 @@ bench-gpu: $(READY) ## measure training and encoding on a GPU
 docs: $(READY) ## write what the documentation takes from the code
 	sed -i '/^<!-- strategies/,/^<!-- .strategies/{//!d}' docs/strategies.md
 	$(BIN)/imbpipe strategies --markdown | sed -i '/^<!-- strategies/r /dev/stdin' docs/strategies.md
+	$(BIN)/python docs/generate.py
 
 lock: $(READY) ## pin every package and its hash anew (needs uv)
 	uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \

@@ -81,7 +81,8 @@ def test_what_is_not_run_everywhere_is_valid_all_the_same(block):
 
 
 def test_the_pages_leave_little_unrun():
-    assert len(UNRUN) <= 20, [block.place for block in UNRUN]
+    written = [block.place for block in UNRUN if "reference/" not in block.place]
+    assert len(written) <= 12, written
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)

@@ -49,7 +49,7 @@ class Scored:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(k, c)."""
+        """(k, c): heads and classes."""
         return self.scores.shape[0], self.scores.shape[2]
 
     @cached_property
@@ -82,7 +82,7 @@ class Scored:
         )
 
     def classes(self, columns: NDArray[np.int64]) -> "Scored":
-        """Some of the classes, by number."""
+        """Some of the classes, by the numbers of their `columns`."""
         return Scored(self.scores[:, :, columns], self.labels[:, columns], self.thresholds[:, columns])
 
 
