@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from imbpipe.cache.fill import fill
+from imbpipe.cache.spec import IMPORTED_PREFIX
 from imbpipe.cache.store import FeatureStore
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.frequency import class_counts
@@ -125,14 +126,15 @@ def encode(
 
     data: a DataFrame with a column of image paths and one of labels (or one of 0 and 1 a class), the path of
         a folder or table, the name of a known data set, or a Dataset.
-    encoder: see `imbpipe encoders`; of several the first whose weights can be had. name: under which the
-        features of a DataFrame are kept. cache: the folder of features and runs. root: of named data sets.
-    folder: that a DataFrame's relative paths are relative to. device: auto, cpu or cuda. progress: show bars.
-    reading: see `ReadOptions`.
+    encoder: see `imbpipe encoders`; of several the first whose weights can be had; "imported:NAME" takes
+        what `imbpipe cache import` brought.
+    name: under which the features of a DataFrame are kept. cache: the folder of features and runs. root: of
+        named data sets. folder: that a DataFrame's relative paths are relative to. device: auto, cpu or cuda.
+    progress: show bars. reading: see `ReadOptions`.
     Raises ImbpipeError: the fact and what mends it.
     """
     dataset = _dataset(data, name, root, folder, reading)
-    return _features(dataset, _encoder(encoder, device), FeatureStore(Path(cache)), progress)
+    return _features(dataset, encoder, device, FeatureStore(Path(cache)), progress)
 
 
 def compare(
@@ -177,7 +179,7 @@ def compare(
     )
     experiment = quick_experiment(text)
     store, results = FeatureStore(Path(cache)), ResultStore(Path(cache))
-    features = _features(dataset, _encoder(encoder, device), store, progress)
+    features = _features(dataset, encoder, device, store, progress)
     pool = pool_of(experiment, dataset, features)
     with _bar("training", "heads", progress) as told:
         pool.train(results, device=device, progress=told)
@@ -215,9 +217,16 @@ def _encoder(names: str | Sequence[str], device: str) -> Encoder:
     raise WeightsError("; ".join(facts) or "no encoder is named", remedy)
 
 
-def _features(dataset: Dataset, encoder: Encoder, store: FeatureStore, progress: bool) -> FeatureSet:
+def _features(
+    dataset: Dataset, names: str | Sequence[str], device: str, store: FeatureStore, progress: bool
+) -> FeatureSet:
     from imbpipe.extract.spec import spec_of
 
+    if isinstance(names, str) and names.startswith(IMPORTED_PREFIX):
+        found = store.load(dataset.name, names)
+        store.check_fresh(dataset, found)
+        return found
+    encoder = _encoder(names, device)
     with _bar(f"{dataset.name} by {encoder.name}", "images", progress) as told:
         fill(store, dataset, encoder, progress=told)
     return store.load(dataset.name, encoder.name, spec=spec_of(encoder))

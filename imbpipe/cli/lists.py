@@ -73,7 +73,8 @@ datasets = _command(
     "datasets",
     _datasets,
     "List the data sets, where to get them and under what terms.\n\n"
-    "Any folder with one subfolder a class and any CSV or Parquet table of images and labels works as well.",
+    "Any folder with one subfolder a class and any CSV or Parquet table of images and labels works as well, "
+    "and hf:NAME[#CONFIG][@REVISION][:SPLIT] of Hugging Face.",
 )
 encoders = _command(
     "encoders",
