@@ -53,7 +53,7 @@ def pages() -> dict[str, str]:
 
 def _commands() -> str:
     lines = ["# Commands", "", NOTE, "What `imbpipe COMMAND --help` says.", "", "## imbpipe", ""]
-    lines += _command(main, click.Context(main, info_name="imbpipe"))
+    lines += _command(main, click.Context(main, info_name="imbpipe", **main.context_settings))
     return "\n".join(lines)
 
 
