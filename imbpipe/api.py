@@ -71,7 +71,7 @@ class Comparison:
         return draw_ranking(study.ranking, f"Strategies on {study.dataset.name}", notes)
 
     def report(self, path: "str | os.PathLike[str]" = "report.html") -> Path:
-        """Write the whole answer as one page. Raises ResultsError: the disk refuses."""
+        """Write the whole answer as one page to `path`. Raises ResultsError: the disk refuses."""
         from imbpipe.report.page import report_page
         from imbpipe.report.write import write_page
 
@@ -124,10 +124,13 @@ def encode(
 ) -> FeatureSet:
     """The features of every image, encoded where they are not yet; images that cannot be read are left out.
 
+    data: a DataFrame with a column of image paths and one of labels (or one of 0 and 1 a class), the path of
+        a folder or table, the name of a known data set, or a Dataset.
     encoder: see `imbpipe encoders`; of several the first whose weights can be had; "imported:NAME" takes
-    what `imbpipe cache import` brought. name: under which the
-    features of a DataFrame are kept. folder: that its relative paths are relative to. root: of named data
-    sets. reading: see `ReadOptions`.
+        what `imbpipe cache import` brought.
+    name: under which the features of a DataFrame are kept. cache: the folder of features and runs. root: of
+        named data sets. folder: that a DataFrame's relative paths are relative to. device: auto, cpu or cuda.
+    progress: show bars. reading: see `ReadOptions`.
     Raises ImbpipeError: the fact and what mends it.
     """
     dataset = _dataset(data, name, root, folder, reading)
@@ -153,7 +156,9 @@ def compare(
     """Encode what is missing, train what is missing, compare every strategy with the baseline.
 
     strategies: names, or a name with parameters as {"strategy": "upweight", "factor": 5}; None: a short
-    list. metric: that decides the ranking. seeds, splits: repeats. The others: see `encode`.
+        list. metric: that decides the ranking. seeds, splits: runs of a setting on a split, and divisions
+        into training, validation and test images.
+    data, encoder, name, cache, root, folder, device, progress, reading: as of `encode`.
     Raises ImbpipeError: the fact and what mends it.
     """
     check_metric(metric)

@@ -69,6 +69,7 @@ def fill(
             progress=progress,
             should_stop=should_stop,
         )
+    del sink  # its plan is read anew below
     Rates(store.root).note(encoding(encoder.name, encoder.device), summary.encoded, summary.seconds)
     if not summary.stopped:
         if max_bad is not None:

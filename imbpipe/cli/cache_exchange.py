@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.cache
-@click.option("--dataset", default="sample", show_default=True, metavar="NAME")
-@click.option("--encoder", required=True, metavar="NAME")
+@click.option("--dataset", default="sample", show_default=True, metavar="NAME", help="Of this data set.")
+@click.option("--encoder", required=True, metavar="NAME", help="By this encoder.")
 @click.option("--key", metavar="HEX", help="Which of several sets of features by one encoder.")
 @click.option(
     "--format", "form", required=True, metavar="NAME",

@@ -86,7 +86,7 @@ encoders = _command(
 
 @click.command()
 @options.as_json
-@click.option("--markdown", is_flag=True, help="Print the README's table.")
+@click.option("--markdown", is_flag=True, help="Print the documentation's table.")
 def strategies(as_json: bool, markdown: bool) -> None:
     """List the strategies, their parameters and sources."""
     if markdown:

@@ -20,7 +20,7 @@ def load_dataset(name_or_path: str, *, root: Path | None = None, options: ReadOp
     name_or_path: a registered name, else a path to a folder (see `read_folder`, `read_metadata`) or a table
         (see `read_tabular`); "./planet" is always a path. "hf:…": see `read_huggingface`, which also reads
         what `datasets` saved.
-    root: where registered data sets lie; None: $IMBPIPE_DATA, else ./data.
+    root: where registered data sets lie; None: $IMBPIPE_DATA, else ./data. options: how labels are read.
     Raises DatasetError: what is wrong in which row of which file. UnknownNameError: neither name nor path.
     """
     place = root or Path(os.environ.get("IMBPIPE_DATA") or "data")
