@@ -122,10 +122,11 @@ def ray_engine(address: str | None) -> Iterator[RayEngine]:
     how: dict[str, Any] = {"include_dashboard": False} if address is None else {}
     with _keeping_sigterm():
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **how)
-    try:
-        yield RayEngine(share_of([node["Resources"] for node in ray.nodes() if node["Alive"]]))
-    finally:
-        ray.shutdown()
+    with contextlib.redirect_stdout(sys.stderr):  # where Ray tells of lost workers; results go to stdout
+        try:
+            yield RayEngine(share_of([node["Resources"] for node in ray.nodes() if node["Alive"]]))
+        finally:
+            ray.shutdown()
 
 
 def share_of(nodes: Sequence[Mapping[str, float]]) -> Share:

@@ -26,6 +26,7 @@ class Setting:
     folder: Path
     images: int
     env: dict[str, str] = field(default_factory=dict)
+    begun: "list[subprocess.Popen[str]]" = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for row in range(self.images):
@@ -45,7 +46,7 @@ class Setting:
     def begin(self, *options: object, encoder: str = "telling", **env: str) -> "subprocess.Popen[str]":
         """`imbpipe extract` in a process of its own."""
         words = ["--dataset", "photos", "--encoder", encoder, "--batch-size", BATCH, *options]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "imbpipe", "extract", *map(str, words)],
             cwd=self.folder,
             env={**self.env, **env},
@@ -53,6 +54,14 @@ class Setting:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.begun.append(process)
+        return process
+
+    def end(self) -> None:
+        """Let no process outlive the test."""
+        for process in self.begun:
+            process.kill()
+            process.communicate()
 
     def told(self) -> list[tuple[int, tuple[str, ...]]]:
         """(process, colours) of each batch, in the order in which they were encoded."""

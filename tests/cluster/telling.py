@@ -7,7 +7,7 @@ from typing import Any
 
 from imbpipe.encoders.mean_colour import MeanColour
 
-SECONDS = 0.1
+SECONDS = float(os.environ.get("TELLING_SECONDS", "0.1"))
 
 
 class Telling(MeanColour):
