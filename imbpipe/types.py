@@ -30,7 +30,7 @@ class FeatureSet:
     """Features read back from the store, every row verified.
 
     features: (n, d). ids: n image ids, in the order of the rows.
-    labels: (n, c), the copy made at extraction. class_names: c names.
+    labels: (n, c), the copy made at extraction. class_names: c names. task: one label an image, or several.
     dataset, encoder: the names they were extracted under.
     spec: what was encoded and how (encoder, weights, preprocessing, dtype, versions).
     digest: SHA-256 over all of it, hexadecimal.
@@ -56,7 +56,7 @@ class FeatureSet:
 class TrainingSet:
     """What a strategy may look at: the training rows and nothing else.
 
-    features: (n, d). labels: (n, c). class_names: c names. text: as in FeatureSet.
+    features: (n, d). labels: (n, c). class_names, task, text: as in FeatureSet.
     """
 
     features: Features

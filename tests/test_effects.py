@@ -246,7 +246,7 @@ def test_differences_do_not_depend_on_how_many_classes_are_worked_on_at_a_time()
     trials = World(images=100, splits=2).draw(np.random.default_rng(12))
     whole = effect(trials, "ap", ALONE_AND_TOGETHER)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("imbpipe.evaluation.differences.BLOCK", 1)
+        patch.setattr("imbpipe.evaluation.curve.BLOCK", 1)
         one_by_one = effect(trials, "ap", ALONE_AND_TOGETHER)
     assert_allclose(one_by_one.error, whole.error)
     assert_allclose(one_by_one.estimate, whole.estimate)

@@ -64,7 +64,16 @@ def test_rows_survive_an_interruption_and_the_loss_of_a_node_and_strangers_stay_
     assert set(again) <= set(by_the_lost)
     assert len(again) <= IN_FLIGHT
     assert len(first) - before["encoded"] // BATCH <= 2 * IN_FLIGHT
-    print("again", len(again), "first", len(first), before["encoded"] // BATCH, "lost", len(by_the_lost), len(second))
+    print(
+        "again",
+        len(again),
+        "first",
+        len(first),
+        before["encoded"] // BATCH,
+        "lost",
+        len(by_the_lost),
+        len(second),
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,5 +89,5 @@ def test_a_task_takes_a_gpu_with_its_cores_or_the_smallest_node(nodes: list, sha
 
 
 def test_a_cluster_without_a_cpu_is_told() -> None:
-    with pytest.raises(ClusterError, match="no node with a CPU to compute on. Add one: ray start"):
+    with pytest.raises(ClusterError, match=r"no node with a CPU to compute on\. Add one: ray start"):
         share_of([{"memory": 1.0}])

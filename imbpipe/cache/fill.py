@@ -77,6 +77,7 @@ def fill(
             progress=progress,
             should_stop=should_stop,
         )
+    del sink  # its plan is read anew below
     Rates(store.root).note(encoding(encoder.name, encoder.device), summary.encoded, summary.seconds)
     if summary.stopped:
         return summary

@@ -108,7 +108,9 @@ class Digest:
         self._blocks: list[Future[bytes]] = []
 
     def add(self, block: NDArray[Any]) -> None:
-        """Hash the next block of features, which must not change any more."""
+        """Hash the next block of features, which must not change any more; no more than two wait."""
+        if len(self._blocks) > 2:
+            self._blocks[-3].result()
         self._blocks.append(self._pool.submit(lambda: hashlib.sha256(block.data.cast("B")).digest()))
 
     def finish(self, content: Content) -> str:

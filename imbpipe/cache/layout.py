@@ -32,6 +32,11 @@ def decode_text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
+def utf8(text: str) -> str:
+    """The same where it is text; bytes of a file name that are none become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def slug(name: str) -> str:
     """A folder name for `name`; two names never share one, whatever the file system."""
     safe = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip(".-")[:64]

@@ -20,7 +20,11 @@ from imbpipe.types import Features, FeatureSet
 
 
 class FeatureStore:
-    """Features of any number of data sets by any number of encoders, under the folder `root`."""
+    """Features of any number of data sets by any number of encoders, under the folder `root`.
+
+    dataset: a Dataset, or where nothing is written its name. encoder: the encoder's name.
+    spec: everything that changes a number, with `dim` and the `dtype` of stored rows (float32, float16).
+    """
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
@@ -38,7 +42,6 @@ class FeatureStore:
     ) -> Writer:
         """A sink for worker number `worker` of `workers`; its `pending` is what is left to encode.
 
-        spec: everything that changes a number, with `dim` and the `dtype` of stored rows (float32, float16).
         batch_size: the same on every call, or a resumed run may differ in last bits from an unbroken one.
         rehash: read every image again instead of trusting its size and mtime.
         Raises StoreError: another process writes this part, the disk is full.
@@ -66,7 +69,7 @@ class FeatureStore:
         return read_text(Folder.of(self.root, dataset, encoder, spec))
 
     def write_text(self, dataset: str, encoder: str, spec: Spec, text: TextFeatures) -> None:
-        """Store it beside the features. Raises StoreError: a value is not finite, the disk is full."""
+        """Store `text` beside the features. Raises StoreError: a value is not finite, the disk is full."""
         write_text(Folder.of(self.root, dataset, encoder, spec), text)
 
     def load(

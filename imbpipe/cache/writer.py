@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +19,9 @@ from imbpipe.cache.part import Part
 from imbpipe.cache.plan import StorePlan
 from imbpipe.cache.spec import Spec, canonical
 from imbpipe.cache.stamp import DIGEST_BYTES
-from imbpipe.cache.worker import Worker, batches_of
+from imbpipe.cache.worker import PendingBatches, Worker
 from imbpipe.errors import StoreError
+from imbpipe.extract.sink import Batch
 from imbpipe.types import Features
 
 SYNC_BATCHES = 16
@@ -49,7 +50,7 @@ class Writer:
 
     def __init__(self, plan: StorePlan, wanted: NDArray[np.bool_], spec: Spec, worker: Worker) -> None:
         self.batch_size = plan.batch_size
-        self.pending = batches_of(plan, wanted, worker)
+        self.pending: Sequence[Batch] = PendingBatches(plan, wanted, worker)
         self._plan = plan
         self._dim, self._dtype = spec["dim"], spec["dtype"]
         self._heads = heads_of(plan.hashed_ids, plan.stamps)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imbpipe.cli import options
+from imbpipe.cli.cache_exchange import export, import_
 from imbpipe.cli.output import print_json, print_table, say, tell
 from imbpipe.errors import EXIT_INPUT, StoreError, show
 
@@ -162,30 +163,8 @@ def repair(cache: Path, as_json: bool, **which: Any) -> None:
             tell(f"  set aside: {path}")
 
 
-@cache.command()
-@options.cache
-@click.option("--dataset", default="sample", show_default=True, metavar="NAME")
-@click.option("--encoder", required=True, metavar="NAME")
-@click.option("--key", metavar="HEX", help="Which of several sets of features by one encoder.")
-@click.option(
-    "--format",
-    "form",
-    required=True,
-    metavar="NAME",
-    help="npy, parquet, h5ad, safetensors, projector, faiss.",
-)
-@click.option("--force", is_flag=True, help="Replace files that are there.")
-@click.argument("target", type=click.Path(path_type=Path))
-def export(
-    cache: Path, dataset: str, encoder: str, key: str | None, form: str, force: bool, target: Path
-) -> None:
-    """Write features for other programs, to files named TARGET plus the format's endings."""
-    from imbpipe.cache.export import export as export_features
-    from imbpipe.cache.store import FeatureStore
-
-    done = export_features(FeatureStore(cache).load(dataset, encoder, key=key), form, target, force=force)
-    for path in done.paths:
-        tell(str(path))
+cache.add_command(export)
+cache.add_command(import_)
 
 
 @cache.command()

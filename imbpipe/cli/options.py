@@ -11,7 +11,8 @@ Command = Callable[..., Any]
 
 dataset = click.option(
     "--dataset", default="sample", show_default=True, metavar="NAME|PATH",
-    help="A name (see `imbpipe datasets`), a folder with one subfolder a class, or a CSV or Parquet table.",
+    help="A name (see `imbpipe datasets`), a folder with one subfolder a class, a CSV or Parquet table, or "
+    "hf:NAME of Hugging Face.",
 )  # fmt: skip
 root = click.option(
     "--root", type=click.Path(path_type=Path), metavar="DIR",

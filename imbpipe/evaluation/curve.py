@@ -56,7 +56,7 @@ def _name_a_bad_score(scores: BankScores) -> None:
 def blocks(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
     """Cut k heads and c classes of `shape` (k, n, c) into parts of about BLOCK scores: (heads, classes)."""
     k, n, c = shape
-    classes = min(c, max(1, BLOCK // n))
+    classes = max(1, min(c, BLOCK // n))
     heads = max(1, BLOCK // (n * classes))
     for head in range(0, k, heads):
         for first in range(0, c, classes):
@@ -116,3 +116,18 @@ class Curve:
         below = np.cumsum(counts) - counts
         stretch_ends = below[self.start].reshape(self.shape) + self.sum(counts)
         return self.spread(stretch_ends) - below
+
+
+def places(scores: BankScores) -> NDArray[np.int64]:
+    """scores (k, n, c), as `Curve.of` takes them -> (k, n, c): the number of each one's distinct score.
+
+    An order instead of a search in `Curve.value`: a search jumps about in memory, nine times slower.
+    """
+    keys = np.ascontiguousarray(_bits(scores).transpose(0, 2, 1)) << 1
+    order = np.argsort(keys, axis=-1)
+    ordered = np.take_along_axis(keys, order, axis=-1)
+    first = np.ones(keys.shape, dtype=np.bool_)
+    np.not_equal(ordered[..., 1:], ordered[..., :-1], out=first[..., 1:])
+    found = np.empty(keys.shape, np.int64)
+    np.put_along_axis(found, order, first.cumsum().reshape(keys.shape) - 1, axis=-1)
+    return found.transpose(0, 2, 1)

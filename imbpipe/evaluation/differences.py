@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from imbpipe.errors import ResultsError, UsageError
 from imbpipe.evaluation.counts import COUNTED
+from imbpipe.evaluation.curve import blocks
 from imbpipe.evaluation.left_out import pulls
 from imbpipe.evaluation.metrics import METRICS
 from imbpipe.evaluation.scored import Scored
@@ -18,9 +19,6 @@ Values = NDArray[np.float64]
 
 Classes = NDArray[Any]
 """(..., c) bool: which classes a mean is over; or float64: what each counts in a contrast."""
-
-BLOCK = 2**21
-"""Scores of a setting that are worked on at a time, to bound the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +53,18 @@ def measure(trials: Sequence[Trial], metric: str, masks: Classes) -> Measured:
     Raises ResultsError: no trial, trials of other classes, splits that share images without `train_images`.
     UsageError: a mask that does not fit; a metric that is not known by image.
     """
+    return measure_all(trials, [metric], masks)[metric]
+
+
+def measure_all(trials: Sequence[Trial], metrics: Sequence[str], masks: Classes) -> dict[str, Measured]:
+    """Several metrics of one sort of the scores. Arguments, Raises: as `measure`."""
     _check(trials, masks)
-    _ = METRICS[metric]
+    for metric in metrics:
+        _ = METRICS[metric]
     known = np.all([_told_apart(trial) for trial in trials], axis=0)
     count, weights = _weights(masks, known)
-    splits = [_differences(trial, metric, weights, np.flatnonzero(known)) for trial in trials]
-    return Measured(splits, count, known)
+    splits = [_differences(trial, metrics, weights, np.flatnonzero(known)) for trial in trials]
+    return {metric: Measured([split[metric] for split in splits], count, known) for metric in metrics}
 
 
 def _weights(masks: Classes, known: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Values]:
@@ -93,23 +97,34 @@ def _told_apart(trial: Trial) -> NDArray[np.bool_]:
     return np.minimum(trial.ours.positives[0], trial.ours.negatives[0]) >= 2
 
 
-def _differences(trial: Trial, metric: str, weights: Values, known: NDArray[np.int64]) -> Differences:
+def _differences(
+    trial: Trial, metrics: Sequence[str], weights: Values, known: NDArray[np.int64]
+) -> dict[str, Differences]:
     runs, images = trial.ours.scores.shape[:2]
-    values, pull = np.zeros((runs, weights.shape[1])), np.zeros((runs, images, weights.shape[1]))
-    same = np.zeros(len(weights), np.bool_)
-    step = max(1, BLOCK // (runs * images))
-    for first in range(0, len(known), step):
-        columns = known[first : first + step]
-        ours, theirs = trial.ours.classes(columns), trial.theirs.classes(columns)
-        value = METRICS[metric](ours) - METRICS[metric](theirs)
-        equal = columns[(value == 0).all(axis=0)]
-        same[equal] = (
-            _same(trial.ours.classes(equal), trial.theirs.classes(equal), metric) if equal.size else []
-        )
-        values += value @ weights[columns]
-        pull += (pulls(ours, metric) - pulls(theirs, metric)) @ weights[columns]
+    groups = weights.shape[1]
     overlap = images / trial.train_images if trial.train_images else 0.0
-    return Differences(values, pull, trial.images, overlap, same)
+    found = {
+        metric: Differences(
+            np.zeros((runs, groups)),
+            np.zeros((runs, images, groups)),
+            trial.images,
+            overlap,
+            np.isin(np.arange(len(weights)), known),
+        )
+        for metric in metrics
+    }
+    for heads, classes in blocks((runs, images, len(known))):
+        columns = known[classes]
+        ours, theirs = (side.part(heads, columns) for side in (trial.ours, trial.theirs))
+        for metric, made in found.items():
+            value = METRICS[metric](ours) - METRICS[metric](theirs)
+            equal = (value == 0).all(axis=0)
+            if equal.any():
+                equal[equal] = _same(ours.part(slice(None), equal), theirs.part(slice(None), equal), metric)
+            made.same[columns] &= equal
+            made.values[heads] += value @ weights[columns]
+            made.pulls[heads] += (pulls(ours, metric) - pulls(theirs, metric)) @ weights[columns]
+    return found
 
 
 def _same(ours: Scored, theirs: Scored, metric: str) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from imbpipe.errors import UsageError
-from imbpipe.evaluation.differences import Classes, Differences, measure
+from imbpipe.evaluation.differences import Classes, Differences, Measured, measure_all
 from imbpipe.evaluation.metrics import LESS_IS_BETTER
 from imbpipe.evaluation.trial import Trial
 from imbpipe.evaluation.variance import of_images_and_seeds, of_splits
@@ -27,6 +27,7 @@ class Effect:
     detectable: the least true difference that would have been found with a chance of 80 %.
     classes: (...) how many went in. left_out: (c,) classes with fewer than two positives or negatives in a
         test part, left out for both. images: distinct ones, tested in any split.
+    metric, confidence: as they were asked for.
     seeds: of the split that has fewest; 1 says that seed noise is not covered. splits: 1 says that it holds
         for this training part.
     """
@@ -68,6 +69,7 @@ def effect(
 ) -> Effect:
     """What ours change in a metric, averaged over each mask's classes.
 
+    metric: see `imbpipe metrics`. confidence: of the interval, and one minus the level of the verdicts.
     trials: one a split. classes: (..., c) masks: (c,) for one mean, `np.eye(c, dtype=bool)` for every class;
         or (..., c) float64, what each class counts in a contrast, which is NaN where one of them is left out.
     margin: a difference smaller than that counts as none; fixed before the scores are seen.
@@ -79,13 +81,36 @@ def effect(
     Source: see `of_images_and_seeds`, `of_splits`, `equivalence_p`; how often the interval holds the truth is
     measured by benchmarks/calibration.py.
     """
+    return effects(trials, [metric], classes, margin=margin, confidence=confidence)[metric]
+
+
+def effects(
+    trials: Sequence[Trial],
+    metrics: Sequence[str],
+    classes: Classes,
+    *,
+    margin: float | None = None,
+    confidence: float = 0.95,
+) -> dict[str, Effect]:
+    """`effect` in several metrics, which share what takes long: the order of the scores."""
     if not 0 < confidence < 1:
         raise UsageError(f"a confidence of {confidence}", "Give a number between 0 and 1, such as 0.95")
     if margin is not None and not (np.isfinite(margin) and margin > 0):
         raise UsageError(f"a margin of {margin}", "Give a difference above 0 that would not matter")
     masks = np.asarray(classes)
+    found = measure_all(trials, metrics, masks.reshape(-1, masks.shape[-1]))
+    return {name: _effect(each, trials, name, masks, margin, confidence) for name, each in found.items()}
+
+
+def _effect(
+    measured: Measured,
+    trials: Sequence[Trial],
+    metric: str,
+    masks: Classes,
+    margin: float | None,
+    confidence: float,
+) -> Effect:
     flat = masks.reshape(-1, masks.shape[-1])
-    measured = measure(trials, metric, flat)
     means = np.mean([split.values.mean(axis=0) for split in measured.splits], axis=0)
     estimate = np.where(measured.classes > 0, means, np.nan)
     error, freedom, half = _error(measured.splits, confidence)

@@ -32,13 +32,12 @@ def values_left_out(scored: Scored, metric: str) -> PerImage:
     """
     _ = METRICS[metric]
     if metric in COUNTED:
-        parts = _counted(scored, metric)
-    elif metric in _ORDERED:
-        parts = _ORDERED[metric](scored)
-    else:
-        known = ", ".join([*_ORDERED, *COUNTED])
-        raise UsageError(f"no variance over images is known for {metric!r}", f"Choose one of {known}")
-    return _by_image(scored, *parts)
+        return _counted(scored, metric)
+    if metric in _ORDERED:
+        return _by_image(scored, *_ORDERED[metric](scored))
+    raise UsageError(
+        f"no variance over images is known for {metric!r}", f"Choose one of {', '.join(BY_IMAGE)}"
+    )
 
 
 def pulls(scored: Scored, metric: str) -> PerImage:
@@ -46,22 +45,13 @@ def pulls(scored: Scored, metric: str) -> PerImage:
 
     Source: Tukey (1958). Raises: as `values_left_out`.
     """
-    left = values_left_out(scored, metric)
+    left = np.ascontiguousarray(values_left_out(scored, metric))  # sums then do not depend on the layout
     images = left.shape[1]
     return (left.mean(axis=1, keepdims=True) - left) * np.sqrt((images - 1) / images)
 
 
 def _by_image(scored: Scored, positive: NDArray[Any], negative: NDArray[Any]) -> PerImage:
-    curve = scored.curve
-    ends = np.append(curve.start[1:], curve.value.size)
-    left = np.empty(scored.scores.shape)
-    for at, (head, column) in enumerate(np.ndindex(*scored.shape)):
-        stretch = slice(curve.start[at], ends[at])
-        place = np.searchsorted(curve.value[stretch], scored.scores[head, :, column].astype(np.float64))
-        left[head, :, column] = np.where(
-            scored.labels[:, column], positive[stretch][place], negative[stretch][place]
-        )
-    return left
+    return np.where(scored.labels, positive[scored.place], negative[scored.place])
 
 
 def _up_to_here(curve: Curve, amounts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -117,14 +107,17 @@ def _brier(scored: Scored) -> _Parts:
 _ORDERED: dict[str, Callable[[Scored], _Parts]] = {"ap": _ap, "auroc": _auroc, "brier": _brier}
 
 
-def _counted(scored: Scored, metric: str) -> _Parts:
-    curve, counts = scored.curve, scored.confusion
-    above = curve.value > curve.spread(scored.thresholds)
+BY_IMAGE = (*_ORDERED, *COUNTED)
+"""Metrics whose differences have intervals over images."""
+
+
+def _counted(scored: Scored, metric: str) -> PerImage:
+    counts = scored.confusion
+    above = scored.scores > scored.thresholds[:, None]
 
     def without(tp: int = 0, fp: int = 0, fn: int = 0, tn: int = 0) -> NDArray[np.float64]:
         less = Confusion(counts.tp - tp, counts.fp - fp, counts.fn - fn, counts.tn - tn)
-        return curve.spread(of_counts(metric, less))
+        return of_counts(metric, less)[:, None]
 
     positive = np.where(above, without(tp=1), without(fn=1))
-    negative = np.where(above, without(fp=1), without(tn=1))
-    return positive, negative
+    return np.where(scored.labels, positive, np.where(above, without(fp=1), without(tn=1)))

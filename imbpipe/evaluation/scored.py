@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbpipe.errors import ResultsError
-from imbpipe.evaluation.curve import BankScores, Curve, PerClass, check_scores
+from imbpipe.evaluation.curve import BankScores, Curve, PerClass, check_scores, places
 from imbpipe.types import Labels
 
 
@@ -49,13 +49,18 @@ class Scored:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(k, c)."""
+        """(k, c): heads and classes."""
         return self.scores.shape[0], self.scores.shape[2]
 
     @cached_property
     def curve(self) -> Curve:
         """The distinct scores, sorted once for all metrics."""
         return Curve.of(self.scores, self.labels)
+
+    @cached_property
+    def place(self) -> NDArray[np.int64]:
+        """(k, n, c) where in `curve` each score stands."""
+        return places(self.scores)
 
     @cached_property
     def positives(self) -> NDArray[np.int64]:
@@ -75,15 +80,11 @@ class Scored:
         fp = self.curve.sum(self.curve.negatives * above)
         return Confusion(tp, fp, self.positives - tp, self.negatives - fp)
 
-    def part(self, heads: slice, classes: slice) -> "Scored":
-        """Some of the heads and classes."""
+    def part(self, heads: slice, classes: slice | NDArray[Any]) -> "Scored":
+        """Some of the heads and classes, these as a slice, by number or by mask."""
         return Scored(
             self.scores[heads, :, classes], self.labels[:, classes], self.thresholds[heads, classes]
         )
-
-    def classes(self, columns: NDArray[np.int64]) -> "Scored":
-        """Some of the classes, by number."""
-        return Scored(self.scores[:, :, columns], self.labels[:, columns], self.thresholds[:, columns])
 
 
 def ratio(part: NDArray[Any], whole: NDArray[Any], defined: NDArray[np.bool_]) -> PerClass:

@@ -73,6 +73,7 @@ def _shared_images(splits: Sequence[Differences]) -> tuple[Values, Values]:
 
 def _freedom(pulls: Values) -> Values:
     """(g,) degrees of freedom of a sum of squares (n, g): few where a few images bear most of it."""
-    second, fourth = (pulls**2).sum(axis=0), (pulls**4).sum(axis=0)
+    squares = pulls**2
+    second, fourth = squares.sum(axis=0), (squares**2).sum(axis=0)
     share = np.divide(fourth, second**2, out=np.ones(second.shape), where=second > 0) - 1 / len(pulls)
     return 2 / np.maximum(share, 1e-12)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from imbpipe.cache.spec import IMPORTED_PREFIX
 from imbpipe.cache.store import Entry, FeatureStore
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.load import load_dataset
@@ -27,10 +28,12 @@ def choose_dataset(
 
 
 def choose_encoder(alternatives: Sequence[str], *, device: str, say: Say) -> Encoder | None:
-    """The first encoder whose weights can be had; None where none can."""
+    """The first encoder whose weights can be had; None where none can, as of imported features."""
     from imbpipe.encoders.load import load_encoder
 
     for name in alternatives:
+        if name.startswith(IMPORTED_PREFIX):
+            continue
         try:
             return load_encoder(name, device=device)
         except WeightsError as error:

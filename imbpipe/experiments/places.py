@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imbpipe.cache.fill import fill
+from imbpipe.cache.spec import IMPORTED, weights_kind
 from imbpipe.cache.store import FeatureStore
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.encoders.encoder import Encoder
@@ -49,7 +50,7 @@ def places(experiment: Experiment, around: Surroundings) -> Iterator[tuple[Datas
                 _encode(data, encoder, around)
             features = choose_features(alternatives, data, around.store)
             if features is not None:
-                if around.cached:
+                if around.cached or weights_kind(features.spec) == IMPORTED:
                     around.store.check_fresh(data, features)
                 found = True
                 yield data, features

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbpipe.evaluation.adjust import holm
-from imbpipe.evaluation.effects import Effect, effect
+from imbpipe.evaluation.effects import Effect
 from imbpipe.evaluation.left_out import values_left_out
 from imbpipe.evaluation.metrics import LESS_IS_BETTER
 from imbpipe.evaluation.scored import Scored
@@ -82,7 +82,7 @@ def rank(trials: Trials, metric: str, *, margin: float = MARGIN, choose: bool = 
     some test part is left out everywhere.
     Raises ResultsError: a run is not finished. UsageError: a metric whose differences have no interval.
     """
-    results = trials.pool.results(trials.store)
+    results = trials.results
     names = trials.pool.material.dataset.class_names
     groups, known = _groups(results, names)
     chosen = tuned(trials, metric) if choose else dict.fromkeys(trials.pool.settings, 1)
@@ -148,7 +148,7 @@ def _differences(
     """On both groups; p-values by Holm over the settings, for each group by itself."""
     if not settings:
         return {}
-    found = [effect(trials.of(setting), metric, groups, margin=margin) for setting in settings]
+    found = [each[metric] for each in trials.effects(settings, [metric], groups, margin=margin)]
     p, equivalent_p = (
         np.stack([holm([getattr(each, kind)[group] for each in found]) for group in (0, 1)])
         for kind in ("p", "equivalent_p")

@@ -1,16 +1,23 @@
 """Kept scores of finished runs, side by side: what statistics are made of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from imbpipe.evaluation.differences import Classes
+from imbpipe.evaluation.effects import Effect, effects
 from imbpipe.evaluation.scored import Scored
 from imbpipe.evaluation.trial import Trial
 from imbpipe.experiments.grid import Grid
 from imbpipe.experiments.pool import Pool
 from imbpipe.experiments.results import ResultStore
 from imbpipe.experiments.setting import BASELINE, Setting
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Part = Literal["validation", "test"]
 
@@ -22,6 +29,28 @@ class Trials:
     pool: Pool
     store: ResultStore
     _baseline: list[tuple[Scored, np.ndarray]] = field(default_factory=list)
+
+    @cached_property
+    def results(self) -> "pd.DataFrame":
+        """A row a (run, class) of the whole pool, read once. Raises ResultsError: a run is not finished."""
+        return self.pool.results(self.store)
+
+    def effects(
+        self,
+        settings: Sequence[Setting],
+        metrics: Sequence[str],
+        classes: Classes,
+        *,
+        margin: float | None = None,
+    ) -> list[dict[str, Effect]]:
+        """Of each setting against the baseline, by metric. Arguments, Raises: as `effects`.
+
+        The matrix products are small: threads inside them would only wait for one another.
+        """
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1, "blas"):
+            return [effects(self.of(setting), metrics, classes, margin=margin) for setting in settings]
 
     def of(self, ours: Setting, theirs: Setting = BASELINE) -> list[Trial]:
         """One a split, run beside run by seed. Raises ResultsError: a run's scores are not there."""

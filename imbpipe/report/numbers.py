@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imbpipe.errors import UsageError
-from imbpipe.evaluation.effects import effect
 from imbpipe.evaluation.intervals import t_interval
+from imbpipe.evaluation.left_out import BY_IMAGE
 from imbpipe.report.study import SHOWN_METRICS, Study
 
 DIGITS = 4
@@ -24,15 +23,16 @@ def metric_tables(study: Study) -> dict[str, dict[str, Table]]:
     """
     masks = np.vstack([np.eye(len(study.low), dtype=bool), study.low, ~study.low])
     masks[-2:] &= study.measured
-    return {metric: _tables(study, metric, masks) for metric in SHOWN_METRICS}
+    ends = _ends(study, masks)
+    return {metric: _tables(study, metric, ends.get(metric)) for metric in SHOWN_METRICS}
 
 
-def _tables(study: Study, metric: str, masks: NDArray[np.bool_]) -> dict[str, Table]:
+def _tables(study: Study, metric: str, ends: NDArray[np.float64] | None) -> dict[str, Table]:
     by_class = study.values(metric)
     values = np.concatenate([by_class, _groups(by_class, study.low, study.measured)], axis=2)
     own = t_interval(values)
     change = t_interval(values - values[:, :1]).mean
-    low, high = _ends(study, metric, masks)
+    low, high = np.full((2, *change.shape), np.nan) if ends is None else ends
     columns = {
         "mean": own.mean, "low": own.low, "high": own.high, "diff": change, "diff_low": low, "diff_high": high
     }  # fmt: skip
@@ -42,19 +42,17 @@ def _tables(study: Study, metric: str, masks: NDArray[np.bool_]) -> dict[str, Ta
     }
 
 
-def _ends(
-    study: Study, metric: str, masks: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(settings, masks) ends of the differences' intervals; NaN for the baseline and where none is known."""
-    low = np.full((len(study.settings), len(masks)), np.nan)
-    high = low.copy()
-    for place, setting in enumerate(study.settings[1:], 1):
-        try:
-            found = effect(study.trials.of(setting), metric, masks)
-        except UsageError:  # a metric whose differences have no interval
-            break
-        low[place], high[place] = found.low, found.high
-    return low, high
+def _ends(study: Study, masks: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+    """metric -> (2, settings, masks) ends of the differences' intervals, NaN where none is known.
+
+    Metrics whose differences have no interval are not there.
+    """
+    metrics = [metric for metric in SHOWN_METRICS if metric in BY_IMAGE]
+    ends = {metric: np.full((2, len(study.settings), len(masks)), np.nan) for metric in metrics}
+    for place, found in enumerate(study.trials.effects(study.settings[1:], metrics, masks), 1):
+        for metric, effect in found.items():
+            ends[metric][:, place] = effect.low, effect.high
+    return ends
 
 
 def _groups(

@@ -26,26 +26,30 @@ SHOWN_METRICS = ("ap", "auroc", "recall", "precision", "f1", "f2", "balanced_acc
 class Study:
     """Finished grids: one data set, one encoder, a grid a split, the same settings in each.
 
-    results: a row a (run, class), of all splits. ranking: every setting against the baseline.
-    trials: their scores.
+    ranking: every setting against the baseline. trials: the results and scores of all runs.
     """
 
-    pool: Pool
-    results: "pd.DataFrame"
-    store: ResultStore
-    ranking: Ranking
     trials: Trials
+    ranking: Ranking
 
     @classmethod
     def of(cls, pool: Pool, store: ResultStore, *, metric: str, margin: float) -> "Study":
         """metric, margin: see `rank`. Raises ResultsError: a run is not finished."""
         trials = Trials(pool, store)
-        ranking = rank(trials, metric, margin=margin, choose=False)
-        return cls(pool, pool.results(store), store, ranking, trials)
+        return cls(trials, rank(trials, metric, margin=margin, choose=False))
+
+    @property
+    def results(self) -> "pd.DataFrame":
+        """A row a (run, class), of all splits."""
+        return self.trials.results
+
+    @property
+    def store(self) -> ResultStore:
+        return self.trials.store
 
     @property
     def grids(self) -> tuple[Grid, ...]:
-        return self.pool.grids
+        return self.trials.pool.grids
 
     @property
     def dataset(self) -> Dataset:
