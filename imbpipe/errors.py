@@ -28,6 +28,10 @@ class ImbpipeError(Exception):
         self.remedy = show(remedy)
         super().__init__(f"{self.fact}. {self.remedy}" if remedy else self.fact)
 
+    def __reduce__(self) -> tuple[type["ImbpipeError"], tuple[str, str]]:
+        """Fact and remedy travel between processes apart."""
+        return type(self), (self.fact, self.remedy)
+
 
 class UsageError(ImbpipeError):
     """An option's value that cannot be meant."""
@@ -61,3 +65,7 @@ class PlanError(ImbpipeError):
 
 class ResultsError(ImbpipeError):
     """Results that are missing or do not belong together."""
+
+
+class ClusterError(ImbpipeError):
+    """Other machines that cannot be reached, or do not see what this one sees."""

@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import json
 import re
+import uuid
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,15 @@ class Folder:
     def part(self, worker: int) -> Path:
         """The journal that worker number `worker` appends to."""
         return self.path / f"part-{worker:04d}.jnl"
+
+    def parts(self, worker: int) -> list[Path]:
+        """Its journals: more than one where worker number `worker` was begun anew beside a lock."""
+        own = self.part(worker)
+        return [path for path in self.journals() if path == own or path.name.startswith(f"{own.stem}-")]
+
+    def unused_part(self, worker: int) -> Path:
+        """Another journal for worker number `worker`, where one that was given up holds its own."""
+        return self.path / f"part-{worker:04d}-{uuid.uuid4().hex[:8]}.jnl"
 
     def journals(self) -> list[Path]:
         """All journals, those set aside for salvage among them."""
