@@ -1,7 +1,7 @@
 """The package from Python: images and labels in, the comparison out."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from html import escape
@@ -129,7 +129,8 @@ def encode(
     Raises ImbpipeError: the fact and what mends it.
     """
     dataset = _dataset(data, name, root, folder, reading)
-    return _features(dataset, _encoder(encoder, device), FeatureStore(Path(cache)), progress)
+    store = FeatureStore(Path(cache))
+    return _features(dataset, _encoder(encoder, device), store.load, store, progress)
 
 
 def compare(
@@ -140,6 +141,7 @@ def compare(
     metric: str = "ap",
     seeds: int = SEEDS,
     splits: int = SPLITS,
+    memory: int | None = None,
     name: str = "frame",
     cache: "str | os.PathLike[str]" = "cache",
     root: "str | os.PathLike[str] | None" = None,
@@ -151,7 +153,9 @@ def compare(
     """Encode what is missing, train what is missing, compare every strategy with the baseline.
 
     strategies: names, or a name with parameters as {"strategy": "upweight", "factor": 5}; None: a short
-    list. metric: that decides the ranking. seeds, splits: repeats. The others: see `encode`.
+    list. metric: that decides the ranking. seeds, splits: repeats. memory: bytes that features may take,
+    larger ones are read from their file while heads train; None: half of what is available. The others:
+    see `encode`.
     Raises ImbpipeError: the fact and what mends it.
     """
     check_metric(metric)
@@ -171,8 +175,8 @@ def compare(
         percentile=percentile_for(class_counts(dataset.labels)),
     )
     experiment = quick_experiment(text)
-    store, results = FeatureStore(Path(cache)), ResultStore(Path(cache))
-    features = _features(dataset, _encoder(encoder, device), store, progress)
+    store, results = FeatureStore(Path(cache), memory=memory), ResultStore(Path(cache))
+    features = _features(dataset, _encoder(encoder, device), store.open, store, progress)
     pool = pool_of(experiment, dataset, features)
     with _bar("training", "heads", progress) as told:
         pool.train(results, device=device, progress=told)
@@ -210,12 +214,18 @@ def _encoder(names: str | Sequence[str], device: str) -> Encoder:
     raise WeightsError("; ".join(facts) or "no encoder is named", remedy)
 
 
-def _features(dataset: Dataset, encoder: Encoder, store: FeatureStore, progress: bool) -> FeatureSet:
+def _features(
+    dataset: Dataset,
+    encoder: Encoder,
+    read: Callable[..., FeatureSet],
+    store: FeatureStore,
+    progress: bool,
+) -> FeatureSet:
     from imbpipe.extract.spec import spec_of
 
     with _bar(f"{dataset.name} by {encoder.name}", "images", progress) as told:
         fill(store, dataset, encoder, progress=told)
-    return store.load(dataset.name, encoder.name, spec=spec_of(encoder))
+    return read(dataset.name, encoder.name, spec=spec_of(encoder))
 
 
 @contextmanager

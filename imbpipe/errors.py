@@ -14,6 +14,11 @@ def show(text: object) -> str:
     )
 
 
+def gigabytes(size: int) -> str:
+    """A number of bytes for a message."""
+    return f"{size / 1e9:.1f} GB"
+
+
 class ImbpipeError(Exception):
     """A fact about the input, and what mends it.
 
@@ -61,3 +66,7 @@ class PlanError(ImbpipeError):
 
 class ResultsError(ImbpipeError):
     """Results that are missing or do not belong together."""
+
+
+class TooLargeError(PlanError):
+    """Features that are needed in memory, and are larger than it may be."""
