@@ -1,4 +1,4 @@
-"""Features larger than memory: read in shuffled blocks while heads train, with the results of resident training."""
+"""Features larger than memory: read in shuffled blocks while heads train, with the results of resident ones."""
 
 import os
 import subprocess
@@ -177,7 +177,9 @@ def grid_on(
 ) -> Grid:
     """A grid on what a file holds."""
     material = gather(made(len(features.ids), D, task=task)[1], features)
-    return Grid(material, make_split(material.dataset, 0, kind="random"), settings, tuple(range(seeds)), QUICK)
+    return Grid(
+        material, make_split(material.dataset, 0, kind="random"), settings, tuple(range(seeds)), QUICK
+    )
 
 
 NEEDS_MEMORY = {
@@ -195,21 +197,20 @@ def test_every_strategy_gives_the_resident_results_or_is_refused_by_name_before_
     text = np.eye(3, D, dtype=np.float32)
     resident = replace(read_features(file), text=text)
     streamed = replace(open_features(file, PLENTY), text=text)
+    refused = ResultStore(tmp_path / "refused")
     kept = []
     for name in sorted(STRATEGIES):
-        grid = grid_on(streamed, (Setting.of(name),), task=task)
+        whole = grid_on(resident, (Setting.of(name),), task=task)
         try:
-            grid.run(*grid.cells[0])
-        except TooLargeError as error:
-            assert name in NEEDS_MEMORY
-            assert f"strategy {name!r} needs all features in memory to plan" in str(error)
-            assert "Give it --memory 1MB" in str(error)
-            with pytest.raises(TooLargeError):
-                grid.train(ResultStore(tmp_path / "refused"))
-            continue
+            whole.run(*whole.cells[0])
         except (PlanError, UsageError):
             continue  # for the other kind of labels
-        kept.append(Setting.of(name))
+        if name in NEEDS_MEMORY:
+            said = f"strategy '{name}' needs all features in memory to plan: .* Give it --memory 1MB"
+            with pytest.raises(TooLargeError, match=said):
+                grid_on(streamed, (BASELINE, Setting.of(name)), task=task).train(refused)
+        else:
+            kept.append(Setting.of(name))
     assert len(kept) > 25
     grids = [replace(grid_on(each, tuple(kept), task=task), protocol=TEN) for each in (resident, streamed)]
     tables = []
@@ -275,7 +276,7 @@ def test_a_file_that_is_damaged_already_is_refused_with_the_row_when_it_is_opene
     features, _ = made(N, D)
     copy = tmp_path / "features.h5"
     copy.write_bytes(file.read_bytes().replace(features[1000].tobytes(), features[1001].tobytes()))
-    with pytest.raises(StoreError, match="image001000|rows 768 to 1023"):
+    with pytest.raises(StoreError, match=r"rows 768 to 1023 \(from 'image000768'\) cannot be read"):
         open_features(copy, PLENTY)
 
 
@@ -384,12 +385,12 @@ def peak():
 
 torch.set_num_threads(2)
 labels = np.load(sys.argv[2])
-n = len(labels)
-def train(features):
+def train(features, labels=labels):
+    n = len(labels)
     runs = [Run(np.arange(n), np.arange(0), Plan(), seed) for seed in (0, 1)]
     for bank in train_heads(features, labels, runs, Protocol(HeadConfig("linear"), epochs=1, batch_size=512)):
         bank.scores(features)
-train(np.zeros((n, 2), np.float32))
+train(np.zeros((2048, 512), np.float32), labels[:2048])
 before = peak()
 train(read_or_open(Path(sys.argv[1]), int(sys.argv[3])).features)
 print(peak() - before)
@@ -409,11 +410,11 @@ def peak_of_training(file: Path, labels: Path, memory: int) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
 def test_streamed_training_takes_no_more_memory_than_it_may(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    _, dataset = made(40_000, 2)
-    features = rng.standard_normal((40_000, 512), np.float32)
+    _, dataset = made(50_000, 2)
+    features = rng.standard_normal((50_000, 512), np.float32)
     file = write(tmp_path / "features.h5", features, dataset, dtype="float16")
     labels = tmp_path / "labels.npy"
     np.save(labels, dataset.labels)
-    bound, size = 40_000_000, features.nbytes
+    bound, size = 64_000_000, features.nbytes
     assert peak_of_training(file, labels, bound) < bound
     assert peak_of_training(file, labels, size) > size

@@ -12,8 +12,8 @@ from imbpipe.cache.layout import decode_text
 from imbpipe.errors import StoreError
 from imbpipe.types import Features, FeatureSource, Rows
 
-BLOCK = 4096
-"""Rows of a pass that are in memory together, where nobody says how many."""
+BLOCK = 1024
+"""Rows of a pass over stored features that are in memory together."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,11 @@ class StoredFeatures:
             else:
                 out[places] = found[within[places]]
 
-    def blocks(self, rows: int = BLOCK) -> Iterator[tuple[Rows, Features]]:
+    def blocks(self) -> Iterator[tuple[Rows, Features]]:
         """One pass in the order of the file: (m,) numbers of rows, and the rows (m, d); each row once."""
         order = np.arange(len(self)) if self._rows is None else np.argsort(self._rows, kind="stable")
-        for start in range(0, len(order), rows):
-            some = order[start : start + rows]
+        for start in range(0, len(order), BLOCK):
+            some = order[start : start + BLOCK]
             yield some, self[some]
 
     def _places(self, rows: Rows) -> NDArray[np.int64]:
@@ -113,9 +113,9 @@ def joined(*parts: FeatureSource) -> FeatureSource:
 
 
 def blocks(features: FeatureSource, rows: int = BLOCK) -> Iterator[tuple[Rows | slice, Features]]:
-    """All rows once, with their numbers, about `rows` at a time: of an array views, in its order."""
+    """All rows once, with their numbers. rows: at a time, of an array; of that these are views, in order."""
     if isinstance(features, StoredFeatures):
-        yield from features.blocks(rows)
+        yield from features.blocks()
         return
     for start in range(0, len(features), rows):
         some = slice(start, start + rows)

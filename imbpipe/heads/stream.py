@@ -13,6 +13,7 @@ Full Data Shuffle", for the two levels of shuffling and the error; dealing and k
 """
 
 import math
+import mmap
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from imbpipe.heads.run import Run
 from imbpipe.strategies.plan import Phase
 from imbpipe.types import Features, Labels, Rows
 
-SHARE = 0.75
+SHARE = 0.6
 """Of the memory for features, what buffers may take; the rest is for scoring and for reading itself."""
 LEAST = 4096
 """Rows of a part at least: 16 blocks."""
@@ -104,15 +105,16 @@ class Stream:
         self._streamed[ever] = True
         self._streamed[kept] = False
         self._slot = torch.zeros(n + len(new), dtype=torch.int32, device=like.device)
-        self.features = like.new_zeros(self._first + 2 * self._half + len(new), d)
+        self.features = _zeros(self._first + 2 * self._half + len(new), d, like)
         self._place(kept, self._read(kept, 0), 0)
         self._slot[n:] = torch.arange(len(self.features) - len(new), len(self.features))
         self.features[len(self.features) - len(new) :] = torch.from_numpy(new)
         self._pool = ThreadPoolExecutor(1, "reader")
 
     def close(self) -> None:
-        """Read no further."""
+        """Read no further, and give the memory back."""
         self._pool.shutdown(cancel_futures=True)
+        self.features = self.features[:0].clone()
 
     def arrange(self, order: Rows, epoch: int) -> Arranged:
         """The rows that an epoch draws, part after part; each part keeps their order."""
@@ -203,6 +205,14 @@ class Stream:
         if self.features.device.type != "cpu":
             self.features[start : start + len(rows)] = torch.from_numpy(found)
         self._slot[torch.from_numpy(rows).to(self._slot.device)] = places.to(self._slot.device)
+
+
+def _zeros(rows: int, columns: int, like: Tensor) -> Tensor:
+    """Memory that is given back to the system as soon as nobody holds it; on a GPU an ordinary tensor."""
+    if like.device.type != "cpu" or not rows:
+        return like.new_zeros(rows, columns)
+    pages = mmap.mmap(-1, rows * columns * like.element_size())
+    return torch.frombuffer(pages, dtype=like.dtype).view(rows, columns)
 
 
 def _ever_drawn(phases: tuple[Phase, ...], n: int) -> Rows:
