@@ -14,6 +14,11 @@ def show(text: object) -> str:
     )
 
 
+def gigabytes(size: int) -> str:
+    """A number of bytes for a message."""
+    return f"{size / 1e9:.1f} GB"
+
+
 class ImbpipeError(Exception):
     """A fact about the input, and what mends it.
 
@@ -69,3 +74,7 @@ class ResultsError(ImbpipeError):
 
 class ClusterError(ImbpipeError):
     """Other machines that cannot be reached, or do not see what this one sees."""
+
+
+class TooLargeError(PlanError):
+    """Features that are needed in memory, and are larger than it may be."""

@@ -20,6 +20,8 @@ from imbpipe.cache.spec import Spec, cache_option, canonical, check_spec, key_of
 from imbpipe.errors import StoreError
 
 KEY_CHARS = 12
+CHUNK_ROWS = 256
+"""Of a chunk of features.h5."""
 
 
 def encode_text(text: str) -> bytes:
@@ -153,3 +155,8 @@ class Folder:
         data = canonical(spec)
         if not self.spec.exists() or self.spec.read_bytes() != data:
             disk.replace_whole(self.spec, data)
+
+
+def damaged(path: Path, what: str) -> StoreError:
+    """The error for a file whose bytes changed."""
+    return StoreError(f"{path} is damaged: {what}", Folder(path.parent).repair_command)
