@@ -20,8 +20,9 @@ from imbpipe.encoders.load import load_encoder
 from imbpipe.errors import UsageError, WeightsError
 from imbpipe.experiments.pool import pool_of
 from imbpipe.experiments.quick import ENCODERS, SEEDS, SPLITS, percentile_for, quick_experiment, quick_file
-from imbpipe.experiments.ranking import check_metric, summary
+from imbpipe.experiments.ranking import check_metric
 from imbpipe.experiments.results import ResultStore
+from imbpipe.experiments.sentences import summary
 from imbpipe.report.study import Study
 from imbpipe.types import FeatureSet, Progress
 

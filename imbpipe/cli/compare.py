@@ -99,7 +99,7 @@ def compare(
 
 def tell_ranking(pool: "Pool", ranking: "Ranking") -> None:
     """Heading, table and sentences."""
-    from imbpipe.experiments.ranking import summary
+    from imbpipe.experiments.sentences import summary
 
     tell("")
     for line in heading(pool, ranking.metric):
