@@ -93,7 +93,9 @@ class FeatureStore:
     def open(
         self, dataset: str, encoder: str, *, spec: Spec | None = None, key: str | None = None
     ) -> FeatureSet:
-        """As `load`; but features that take more than `memory` stay in the file, as `StoredFeatures`."""
+        """As `load`, by the same dataset, encoder, spec and key; but features that take more than `memory`
+        stay in the file, as `StoredFeatures`.
+        """
         from imbpipe.cache.reader import read_or_open
 
         memory = room_for_features() if self.memory is None else self.memory
