@@ -97,6 +97,7 @@ def verify(cache: Path, images: bool, recompute: int, weights: str, as_json: boo
 
     The exit status is 1 when something is wrong.
     """
+    from imbpipe.cache.spec import cache_option
     from imbpipe.cache.verify import verify as verify_entry
 
     results = [
@@ -120,7 +121,7 @@ def verify(cache: Path, images: bool, recompute: int, weights: str, as_json: boo
             )
         tell(f"{result.path}: {'; '.join([*facts, *(result.problems or ['no problem'])])}")
     if not all(result.ok for result in results):
-        say("Run: imbpipe cache repair, then the extraction again.")
+        say(f"Run: imbpipe cache repair{cache_option(cache)}, then the extraction again.")
         sys.exit(EXIT_INPUT)
 
 
