@@ -1,4 +1,4 @@
-"""Features larger than memory: read in shuffled blocks while heads train, with the results of resident ones."""
+"""Features larger than memory: read in shuffled blocks while heads train, as good as resident training."""
 
 import os
 import subprocess
