@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from imbpipe.experiments.grid import Grid
     from imbpipe.heads.bank import Bank
 
-SCORES = 1 << 22
+SCORES = 1 << 21
 """Scores of heads that are measured together: they take about 34 bytes each."""
 
 
