@@ -60,6 +60,10 @@ class WeightsError(ImbpipeError):
     """Weights that are nowhere to be had, or not the ones asked for."""
 
 
+class NoTextError(WeightsError):
+    """Weights of an image tower alone, where a text tower was asked for."""
+
+
 class StoreError(ImbpipeError):
     """A feature store that cannot be read or written."""
 

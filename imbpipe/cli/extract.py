@@ -136,6 +136,10 @@ def extract(
         )
     if where.shard and not summary.stopped and not as_json:
         _tell_shard(where.shard, entry)
+    if about.reads and not (summary.stopped or where.shard or Folder(entry.path).text.exists()):
+        say(
+            f"{about.weights.origin} holds no text tower: these features are not for zero-shot and text-init."
+        )
     for path, reason in summary.quarantined:
         say(f"Set aside: {path}: {reason}")
     if summary.stopped:
