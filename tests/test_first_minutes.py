@@ -63,3 +63,19 @@ def test_a_bug_is_told_once_and_without_a_log_file(capfd, monkeypatch):
     result = CliRunner().invoke(main, ["encoders"])
     assert isinstance(result.exception, ZeroDivisionError)
     assert "This is a bug" not in result.output + "".join(capfd.readouterr())
+
+
+def test_the_browser_is_asked_for_the_page_or_its_absence_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        paint(tmp_path / "photos" / name, 20)
+    for screen in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(screen, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    asked = []
+    monkeypatch.setattr("webbrowser.open", lambda address: asked.append(address) or True)
+    command = ("quickstart", "photos", "--encoder", "mean-colour", "--seeds", 1, "--splits", 2, "--open")
+    assert "There is no browser to show it in: copy quickstart.html" in run(*command).stderr
+    monkeypatch.setenv("BROWSER", "echo")
+    assert "There is no browser" not in run(*command).stderr
+    assert asked == [(tmp_path / "quickstart.html").as_uri()]

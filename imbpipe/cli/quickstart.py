@@ -95,8 +95,8 @@ def quickstart(
     file = out.with_suffix(".toml")
     _check_place(file, text)
     _run(text, file, out, around, as_json=as_json)
-    if (sys.stdout.isatty() if show is None else show) and not as_json:
-        _open(out)
+    if (sys.stdout.isatty() if show is None else show) and not as_json and not _open(out) and show:
+        say(f"There is no browser to show it in: copy {out} to where one is; it needs nothing beside it.")
 
 
 def _said(reading: "ReadOptions") -> Mapping[str, Any]:
@@ -185,10 +185,10 @@ def _expected(seconds: float | None) -> str:
     return "" if seconds is None else f": {expected(seconds)}"
 
 
-def _open(page: Path) -> None:
-    """In the person's browser, where there is a screen to show it on."""
+def _open(page: Path) -> bool:
+    """Whether it is shown in the person's browser, on a screen or by the program that BROWSER names."""
     import webbrowser
 
     screens = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
-    if sys.platform in ("win32", "darwin") or any(map(os.environ.get, screens)):
-        webbrowser.open(page.resolve().as_uri())
+    screen = sys.platform in ("win32", "darwin") or any(map(os.environ.get, screens))
+    return screen and webbrowser.open(page.resolve().as_uri())
