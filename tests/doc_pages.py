@@ -85,9 +85,9 @@ def _notes(above: str) -> dict[str, str]:
 def same_output(expected: str, printed: str) -> bool:
     """Whether `printed` is what the page shows, "…" standing for anything."""
     expected, printed = _tidy(expected), _tidy(printed)
-    pieces = re.split(f"(…|{_NUMBER})", expected)
-    numbers = [piece for piece in pieces[1::2] if piece != "…"]
-    kinds = {"…": ".*?"}
+    pieces = re.split(f"((?m:^…\n)|…|{_NUMBER})", expected)
+    numbers = [piece for piece in pieces[1::2] if not piece.startswith("…")]
+    kinds = {"…": ".*?", "…\n": r"(?:[^\n]*\n)*?"}
     pattern = "".join(
         re.escape(piece) if at % 2 == 0 else kinds.get(piece, f"({_NUMBER})")
         for at, piece in enumerate(pieces)
@@ -102,4 +102,4 @@ def _near(shown: str, printed: str) -> bool:
 
 
 def _tidy(text: str) -> str:
-    return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+    return "".join(f"{line.rstrip()}\n" for line in text.strip("\n").splitlines())

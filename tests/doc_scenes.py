@@ -91,6 +91,13 @@ def photos(folder: Path, environment: Environment, shared: Path) -> None:
             Image.fromarray(pixels).save(folder / "photos" / name / f"{number:02}.png")
 
 
+@scene("pip installs aside")
+def pip_aside(folder: Path, environment: Environment, shared: Path) -> None:
+    """`pip install` puts packages into a folder of the page's, with what is installed and no network."""
+    aside = str(folder / "installed")
+    environment.update(PIP_TARGET=aside, PYTHONPATH=aside, PIP_NO_DEPS="1", PIP_NO_BUILD_ISOLATION="0")
+
+
 def copy_of(left: Path, folder: Path) -> None:
     """What another page left behind, times of files and links as they are."""
     shutil.copytree(left, folder, symlinks=True, dirs_exist_ok=True)

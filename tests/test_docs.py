@@ -101,6 +101,9 @@ def test_links_of_a_page_lead_somewhere(path):
         ("… images", "1485 images", True),
         ("a\n…\nd", "a\nb\nc\nd", True),
         ("a\n…\nd", "a\nb\nc\n", False),
+        ("…\na\n…", "a\n", True),
+        ("a\n…\nb", "a\nb", True),
+        ("a\n…\nb", "a\nxb", False),
         ("better", "worse", False),
     ],
 )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 )
 @options.cached
 @options.dry_run
+@options.memory
 @options.device
 @options.track
 @options.as_json
@@ -35,6 +36,7 @@ def compare(
     metric: str | None,
     cached: bool,
     dry_run: bool,
+    memory: int | None,
     device: str,
     track: str | None,
     as_json: bool,
@@ -65,7 +67,7 @@ def compare(
     plan = read_experiment(experiment)
     metric = metric or plan.metric
     check_metric(metric)
-    around = Surroundings(FeatureStore(cache), root, device, cached, say, bar)
+    around = Surroundings(FeatureStore(cache, memory=memory), root, device, cached, say, bar)
     if dry_run:
         tell_forecast(forecast(plan, around), as_json=as_json)
         return
@@ -97,7 +99,7 @@ def compare(
 
 def tell_ranking(pool: "Pool", ranking: "Ranking") -> None:
     """Heading, table and sentences."""
-    from imbpipe.experiments.ranking import summary
+    from imbpipe.experiments.sentences import summary
 
     tell("")
     for line in heading(pool, ranking.metric):

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     help="A class's threshold maximises F-beta on the validation images.",
 )  # fmt: skip
 @options.metric
+@options.memory
 @options.device
 @options.label_reading
 @options.track
@@ -106,6 +107,7 @@ def _grid(
     root: Path | None,
     encoder: str | None,
     key: str | None,
+    memory: int | None,
     reading: "ReadOptions",
     **how: Any,
 ) -> "Grid":
@@ -113,15 +115,16 @@ def _grid(
     from imbpipe.datasets.labels import rare_class_notes
     from imbpipe.datasets.load import load_dataset
     from imbpipe.datasets.splits import make_split
-    from imbpipe.experiments.choose import features_of
+    from imbpipe.experiments.choose import features_of, tell_streamed
     from imbpipe.experiments.grid import Grid
     from imbpipe.experiments.material import gather
     from imbpipe.heads.run import HeadConfig, Protocol
 
-    store = FeatureStore(cache)
+    store = FeatureStore(cache, memory=memory)
     data = load_dataset(dataset, root=root, options=replace(reading, images_needed=False))
     features = features_of(data, encoder, key, store)
     store.check_fresh(data, features)
+    tell_streamed(features, say)
     material = gather(data, features)
     for note in [*data.notes, *rare_class_notes(material.dataset)]:
         say(note)
