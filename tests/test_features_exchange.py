@@ -198,7 +198,9 @@ def test_an_experiment_takes_imported_features_and_encodes_nothing(here: Path) -
     assert result.exit_code == 0, result.output
     assert "imported:laion (imported weights)" in result.stdout
     Path("photos/a/00.png").write_bytes(Path("photos/a/02.png").read_bytes())
-    assert "changed (first 'a/00.png'). Run: imbpipe cache import SOURCE" in run("compare", "mine.toml").stderr
+    assert (
+        "changed (first 'a/00.png'). Run: imbpipe cache import SOURCE" in run("compare", "mine.toml").stderr
+    )
 
 
 def test_imported_features_are_verified_but_not_encoded_again(here: Path) -> None:
