@@ -41,6 +41,7 @@ REGISTRIES = {
     "Data sets": "imbpipe.datasets.dataset:DATASETS",
     "Metrics": "imbpipe.evaluation.metrics:METRICS",
     "Figures": "imbpipe.figures.figure:FIGURES",
+    "Trackers": "imbpipe.tracking.tracker:TRACKERS",
 }
 
 NOTE = "<!-- Written by `make docs` from the program itself; change it there. -->\n"

@@ -1,7 +1,7 @@
 """The package from Python: images and labels in, the comparison out."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from html import escape
@@ -20,8 +20,9 @@ from imbpipe.encoders.load import load_encoder
 from imbpipe.errors import UsageError, WeightsError
 from imbpipe.experiments.pool import pool_of
 from imbpipe.experiments.quick import ENCODERS, SEEDS, SPLITS, percentile_for, quick_experiment, quick_file
-from imbpipe.experiments.ranking import check_metric, summary
+from imbpipe.experiments.ranking import check_metric
 from imbpipe.experiments.results import ResultStore
+from imbpipe.experiments.sentences import summary
 from imbpipe.report.study import Study
 from imbpipe.types import FeatureSet, Progress
 
@@ -134,7 +135,8 @@ def encode(
     Raises ImbpipeError: the fact and what mends it.
     """
     dataset = _dataset(data, name, root, folder, reading)
-    return _features(dataset, encoder, device, FeatureStore(Path(cache)), progress)
+    store = FeatureStore(Path(cache))
+    return _features(dataset, encoder, device, store.load, store, progress)
 
 
 def compare(
@@ -145,6 +147,7 @@ def compare(
     metric: str = "ap",
     seeds: int = SEEDS,
     splits: int = SPLITS,
+    memory: int | None = None,
     name: str = "frame",
     cache: "str | os.PathLike[str]" = "cache",
     root: "str | os.PathLike[str] | None" = None,
@@ -158,6 +161,8 @@ def compare(
     strategies: names, or a name with parameters as {"strategy": "upweight", "factor": 5}; None: a short
         list. metric: that decides the ranking. seeds, splits: runs of a setting on a split, and divisions
         into training, validation and test images.
+    memory: bytes that features may take, larger ones are read from their file while heads train; None: half
+        of what is available.
     data, encoder, name, cache, root, folder, device, progress, reading: as of `encode`.
     Raises ImbpipeError: the fact and what mends it.
     """
@@ -178,8 +183,8 @@ def compare(
         percentile=percentile_for(class_counts(dataset.labels)),
     )
     experiment = quick_experiment(text)
-    store, results = FeatureStore(Path(cache)), ResultStore(Path(cache))
-    features = _features(dataset, encoder, device, store, progress)
+    store, results = FeatureStore(Path(cache), memory=memory), ResultStore(Path(cache))
+    features = _features(dataset, encoder, device, store.open, store, progress)
     pool = pool_of(experiment, dataset, features)
     with _bar("training", "heads", progress) as told:
         pool.train(results, device=device, progress=told)
@@ -218,18 +223,23 @@ def _encoder(names: str | Sequence[str], device: str) -> Encoder:
 
 
 def _features(
-    dataset: Dataset, names: str | Sequence[str], device: str, store: FeatureStore, progress: bool
+    dataset: Dataset,
+    names: str | Sequence[str],
+    device: str,
+    read: Callable[..., FeatureSet],
+    store: FeatureStore,
+    progress: bool,
 ) -> FeatureSet:
     from imbpipe.extract.spec import spec_of
 
     if isinstance(names, str) and names.startswith(IMPORTED_PREFIX):
-        found = store.load(dataset.name, names)
+        found = read(dataset.name, names)
         store.check_fresh(dataset, found)
         return found
     encoder = _encoder(names, device)
     with _bar(f"{dataset.name} by {encoder.name}", "images", progress) as told:
         fill(store, dataset, encoder, progress=told)
-    return store.load(dataset.name, encoder.name, spec=spec_of(encoder))
+    return read(dataset.name, encoder.name, spec=spec_of(encoder))
 
 
 @contextmanager

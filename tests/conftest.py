@@ -39,3 +39,16 @@ def planet_sample_root(test_data: Path, tmp_path_factory: pytest.TempPathFactory
     (root / "planet/train-jpg").symlink_to(test_data / "planet_sample/train", target_is_directory=True)
     (root / "planet/train_v2.csv").symlink_to(test_data / "planet_sample/labels.csv")
     return root
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a screen; the test is skipped where it is not installed."""
+    chromium = Path("/usr/bin/chromium")
+    if not chromium.exists():
+        pytest.skip("the page in a browser: install Debian's chromium")
+    from playwright.sync_api import sync_playwright
+
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as play:
+        yield play.chromium.launch(executable_path=chromium, args=arguments)

@@ -21,6 +21,7 @@ STAGES = [
     "experiments",
     "figures",
     "report",
+    "tracking",
 ]
 SHARED = {"errors", "registry", "types"}
 FRONT_DOORS = {"cli", "api", "sklearn", "__init__", "__main__"}

@@ -16,8 +16,9 @@ from imbpipe.datasets.dataset import TRAIN, VALIDATION, Dataset
 from imbpipe.datasets.splits import make_split
 from imbpipe.errors import UsageError
 from imbpipe.experiments.experiment import read_experiment
-from imbpipe.experiments.ranking import Ranked, rank, summary
+from imbpipe.experiments.ranking import Ranked, rank
 from imbpipe.experiments.results import ResultStore
+from imbpipe.experiments.sentences import NAMED, summary
 from imbpipe.experiments.setting import BASELINE, Setting
 from imbpipe.experiments.trials import Trials
 from imbpipe.experiments.tuning import tuned
@@ -61,6 +62,8 @@ def test_strategies_are_ranked_by_the_low_frequency_classes_and_told_apart(monke
     told = " ".join(summary(ranking))
     assert "better: oversample; equivalent: upweight (factor=2.0); worse: undersample" in told
     assert "these data would likely miss" in told
+    assert told.startswith("oversample helps the low-frequency classes most: mean ap ")
+    assert f"; on the remaining classes {rows['oversample'].on_remaining.estimate:+.3f} [" in told
 
 
 def test_a_difference_that_cannot_be_told_from_noise_is_said_to_be_that(monkeypatch, tmp_path):
@@ -68,7 +71,18 @@ def test_a_difference_that_cannot_be_told_from_noise_is_said_to_be_that(monkeypa
     [row] = [row for row in ranking.rows if row.strategy == "oversample"]
     assert row.on_low_frequency.verdict == "cannot tell"
     assert "cannot tell: oversample" in " ".join(summary(ranking))
+    assert summary(ranking)[0] == "Nothing that was compared helps the low-frequency classes for certain."
     assert row.on_low_frequency.detectable > 0.02
+
+
+def test_of_many_strategies_with_one_verdict_the_best_are_named(monkeypatch, tmp_path):
+    factors = (1.5, 2, 3, 4, 5, 6, 7)
+    settings = (BASELINE, *(Setting.of("upweight", factor=factor) for factor in factors))
+    ranking = ranked(monkeypatch, tmp_path, settings, signals(), own_noise=1.0, choose=False)
+    [line] = [line for line in summary(ranking) if line.startswith("On the low-frequency")]
+    named = [row.setting for row in ranking.rows if row.on_low_frequency][:NAMED]
+    assert [text for text in named if text in line] == named
+    assert line.endswith(f" and {len(factors) - NAMED} more.")
 
 
 def test_p_values_are_adjusted_for_how_many_strategies_there_are(monkeypatch, tmp_path):

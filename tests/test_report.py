@@ -2,10 +2,10 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+from opened_page import opened
 from PIL import Image
 
 from imbpipe.datasets.dataset import Dataset
@@ -25,7 +25,6 @@ from imbpipe.report.study import Study
 from imbpipe.types import FeatureSet
 
 CLASSES = ("<script>alert(1)</script>", "雪山", "$x_1$ & 'it' \"is\"", "ordinary")
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture(scope="module")
@@ -60,35 +59,13 @@ def html(study):
     return report_page([study], title="Which one?", command="imbpipe report x.toml")
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.exists():
-        pytest.skip("the page in a browser: install Debian's chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        yield play.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-
-
 @pytest.fixture
 def page(browser, html, tmp_path):
-    """The opened page; `heard` lists what the console said and the addresses that were asked for."""
+    """The opened page; see `opened`."""
     path = tmp_path / "report.html"
     path.write_text(html, encoding="utf-8")
-    context = browser.new_context(offline=True)
-    opened = context.new_page()
-    opened.heard = []
-    opened.on("console", lambda m: opened.heard.append(m.text) if m.type == "error" else None)
-    opened.on("pageerror", lambda error: opened.heard.append(str(error)))
-    opened.on("dialog", lambda dialog: opened.heard.append("a dialog"))
-    opened.on("request", lambda r: opened.heard.append(r.url) if not r.url.startswith("data:") else None)
-    opened.goto(path.as_uri())
-    opened.wait_for_function("document.documentElement.dataset.ready", timeout=60_000)
-    yield opened
-    context.close()
+    with opened(browser, path) as shown:
+        yield shown
 
 
 def chart_text(page, name):
@@ -144,7 +121,7 @@ def test_the_page_can_be_worked_by_keyboard(page):
     assert page.evaluate("document.activeElement.textContent") == "Skip to the controls"
     page.focus("#mode")
     page.keyboard.press("ArrowDown")
-    page.wait_for_function("document.querySelector('#classes svg').textContent.includes('Average precision')")
+    page.wait_for_function("!document.querySelector('#classes svg').textContent.includes('difference')")
     assert page.input_value("#mode") == "value"
 
 

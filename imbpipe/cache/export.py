@@ -106,7 +106,7 @@ def _ids_txt(features: FeatureSet, path: Path) -> None:
 
 
 def _vectors_tsv(features: FeatureSet, path: Path) -> None:
-    np.savetxt(path, features.features, fmt="%.9g", delimiter="\t")
+    np.savetxt(path, features.features[:], fmt="%.9g", delimiter="\t")
 
 
 def _metadata_tsv(features: FeatureSet, path: Path) -> None:

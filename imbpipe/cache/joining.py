@@ -51,6 +51,8 @@ def join(dataset: Dataset, names: Sequence[str], source: str) -> tuple[Rows, str
         rows = np.array([row_of.get(key, -1) for key in keys], np.int64)
         if (rows >= 0).sum() > (best >= 0).sum():
             best, best_way = rows, way
+        if (best >= 0).all():
+            break
     if best_way:
         return best, best_way
     if doubt:

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,22 @@ class StorePlan:
     def hashed_ids(self) -> list[bytes]:
         """Of each image, how journals name it."""
         return [hash_id(name) for name in self.ids]
+
+    def only(self, rows: NDArray[np.int64]) -> "StorePlan":
+        """A plan of some rows alone, without labels: all that whoever encodes them needs to know."""
+        return replace(
+            self,
+            class_names=(),
+            ids=tuple(self.ids[row] for row in rows),
+            paths=tuple(self.paths[row] for row in rows),
+            labels=np.zeros((len(rows), 0), dtype=bool),
+            stamps=self.stamps[rows],
+            digests=self.digests[rows],
+            known=self.known[rows],
+            packed=self.packed[rows],
+            published="",
+            quarantined={},
+        )
 
     def to_json(self) -> bytes:
         """The file's bytes, sealed with their SHA-256."""

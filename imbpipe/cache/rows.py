@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from imbpipe.cache.hdf5 import BLOCK_ROWS, Content, make_content
 from imbpipe.cache.inventory import PACKED, Inventory
-from imbpipe.cache.layout import Folder, decode_text
-from imbpipe.cache.reader import damaged, read_rows
+from imbpipe.cache.layout import Folder, damaged, decode_text
+from imbpipe.cache.reader import read_rows
 from imbpipe.cache.spec import DTYPES, Spec, row_bytes
 
 

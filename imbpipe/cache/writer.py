@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -14,7 +15,6 @@ from imbpipe.cache import disk
 from imbpipe.cache.buffers import Buffers
 from imbpipe.cache.group import Group, Payload
 from imbpipe.cache.journal import QUARANTINE, ROWS, heads_of, pack_rows
-from imbpipe.cache.layout import Folder
 from imbpipe.cache.part import Part
 from imbpipe.cache.plan import StorePlan
 from imbpipe.cache.spec import Spec, canonical
@@ -63,9 +63,9 @@ class Writer:
         self._asked = self._closing = False
         self._failure: Exception | None = None
 
-    def open(self, folder: Folder, key: bytes, session: Mapping[str, Any]) -> None:
+    def open(self, journal: Path, key: bytes, session: Mapping[str, Any]) -> None:
         """Take the journal and start committing."""
-        self._part = Part(folder, key, session)
+        self._part = Part(journal, key, session)
         self._thread.start()
 
     @property

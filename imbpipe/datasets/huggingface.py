@@ -17,7 +17,7 @@ from imbpipe.errors import DatasetError, UsageError
 
 PREFIX = "hf:"
 FORM = f"{PREFIX}NAME[#CONFIG][@REVISION][:SPLIT]"
-HUB_SECONDS = 5.0
+HUB_SECONDS = 3.0
 """After which a hub that does not answer is taken for unreachable; its client would try for a minute."""
 
 _HUB = re.compile(

@@ -11,7 +11,7 @@ from imbpipe.cache.store import FeatureStore
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.encoders.encoder import Encoder
 from imbpipe.errors import ResultsError
-from imbpipe.experiments.choose import Say, choose_dataset, choose_encoder, choose_features
+from imbpipe.experiments.choose import Say, choose_dataset, choose_encoder, choose_features, tell_streamed
 from imbpipe.experiments.experiment import Alternatives, Experiment
 from imbpipe.types import FeatureSet, Progress
 
@@ -52,6 +52,7 @@ def places(experiment: Experiment, around: Surroundings) -> Iterator[tuple[Datas
             if features is not None:
                 if around.cached or weights_kind(features.spec) == IMPORTED:
                     around.store.check_fresh(data, features)
+                tell_streamed(features, around.say)
                 found = True
                 yield data, features
     if not found and around.cached:

@@ -12,7 +12,7 @@ from imbpipe.evaluation.effects import Effect
 from imbpipe.evaluation.left_out import values_left_out
 from imbpipe.evaluation.metrics import LESS_IS_BETTER
 from imbpipe.evaluation.scored import Scored
-from imbpipe.evaluation.verdict import BETTER, EQUIVALENT, UNKNOWN, WORSE, verdicts
+from imbpipe.evaluation.verdict import verdicts
 from imbpipe.experiments.setting import BASELINE, Setting
 from imbpipe.experiments.trials import Trials
 from imbpipe.experiments.tuning import tuned
@@ -67,11 +67,15 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Ranking:
-    """rows: best on the low-frequency classes first. left_out: classes that no mean or difference counts."""
+    """rows: best on the low-frequency classes first. left_out: classes that no mean or difference counts.
+
+    margin: a difference that does not matter.
+    """
 
     metric: str
     rows: tuple[Ranked, ...]
     left_out: tuple[str, ...]
+    margin: float = MARGIN
 
 
 def rank(trials: Trials, metric: str, *, margin: float = MARGIN, choose: bool = True) -> Ranking:
@@ -92,7 +96,7 @@ def rank(trials: Trials, metric: str, *, margin: float = MARGIN, choose: bool = 
         for setting, many in chosen.items()
     ]
     rows.sort(key=lambda row: row.low_frequency, reverse=metric not in LESS_IS_BETTER)
-    return Ranking(metric, tuple(rows), tuple(np.array(names)[~known].tolist()))
+    return Ranking(metric, tuple(rows), tuple(np.array(names)[~known].tolist()), margin)
 
 
 def check_metric(metric: str) -> None:
@@ -169,32 +173,3 @@ def _difference(found: Effect, group: int, p: float, word: str) -> Difference:
         float(values[group]) for values in (found.estimate, found.low, found.high, found.detectable)
     )
     return Difference(estimate, low, high, float(p), detectable, str(word))
-
-
-def summary(ranking: Ranking) -> list[str]:
-    """The table in sentences: what is better or worse, what cannot be told, and what could have been."""
-    on_low = [(_name(row), row.on_low_frequency) for row in ranking.rows if row.on_low_frequency]
-    on_rest = [(_name(row), row.on_remaining) for row in ranking.rows if row.on_remaining]
-    lines = [*_said("low-frequency", on_low), *_said("remaining", on_rest)]
-    least = [found.detectable for _, found in on_low if found.detectable == found.detectable]
-    if least:
-        ends = " to ".join(dict.fromkeys((f"{min(least):.3f}", f"{max(least):.3f}")))
-        lines.append(
-            f"Differences smaller than {ends} (low-frequency {ranking.metric}) these data would likely miss."
-        )
-    if ranking.left_out:
-        lines.append(f"Left out, with fewer than 2 positives to test on: {', '.join(ranking.left_out)}.")
-    return lines
-
-
-def _said(group: str, found: Sequence[tuple[str, Difference]]) -> list[str]:
-    words = [
-        f"{word}: {', '.join(names)}"
-        for word in (BETTER, EQUIVALENT, WORSE, UNKNOWN)
-        if (names := [name for name, difference in found if difference.verdict == word])
-    ]
-    return [f"On the {group} classes, against the baseline – {'; '.join(words)}."] if words else []
-
-
-def _name(row: Ranked) -> str:
-    return f"{row.strategy} ({row.setting})" if row.setting else row.strategy

@@ -29,6 +29,12 @@ def metric_label(metric: str) -> str:
     return name if colon else metric.replace("_", " ")
 
 
+def metric_phrase(metric: str) -> str:
+    """Inside a sentence: "average precision", "F1"."""
+    name = metric_label(metric).replace("\n", " ")
+    return f"{name[:1].lower()}{name[1:]}" if name[1:2].islower() else name
+
+
 def meaning(metric: str) -> str:
     """One plain sentence; empty for a metric that nobody registered."""
     return METRICS.summary(metric) if metric in METRICS else ""

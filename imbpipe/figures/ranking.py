@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from imbpipe.evaluation.verdict import BETTER, EQUIVALENT, UNKNOWN, WORSE
 from imbpipe.experiments.ranking import Difference, Ranking
 from imbpipe.figures.marks import Look
-from imbpipe.figures.metric import meaning, metric_label
+from imbpipe.figures.metric import meaning, metric_phrase
 from imbpipe.figures.page import BLUE, GREEN, GREY, SMALL, VERMILLION, page, style
 from imbpipe.figures.text import shorten
 
@@ -46,7 +46,7 @@ def _draw(ranking: Ranking, title: str, notes: Sequence[str]) -> "Figure":
         (right, "remaining classes", [row.on_remaining for row in rows]),
     ):
         axes.set_title(heading, loc="left")
-        axes.set_xlabel(_label(ranking.metric), fontsize=SMALL)
+        axes.set_xlabel(f"difference in {metric_phrase(ranking.metric)}", fontsize=SMALL)
         axes.axvline(0, color=GREY, linewidth=0.8, zorder=1)
         for y, difference in enumerate(shown):
             assert difference is not None
@@ -57,11 +57,6 @@ def _draw(ranking: Ranking, title: str, notes: Sequence[str]) -> "Figure":
     left.set_yticks(range(len(rows)), names)
     left.set_ylim(len(rows) - 0.5, -0.5)
     return result
-
-
-def _label(metric: str) -> str:
-    name = metric_label(metric).replace("\n", " ")
-    return f"difference in {name[:1].lower() if name[1:2].islower() else name[:1]}{name[1:]}"
 
 
 def _mark(axes: "Axes", y: int, difference: Difference) -> None:

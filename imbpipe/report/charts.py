@@ -8,12 +8,27 @@ from typing import Any
 
 FIT: Any = {"type": "fit-x", "contains": "padding"}
 
+TEXT = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
+CONFIG: dict[str, Any] = {
+    "font": "system-ui, 'Noto Sans', sans-serif",
+    "aria": False,  # the page gives every chart a name and its numbers as a table
+    "view": {"stroke": None},
+    "axis": TEXT,
+    "legend": TEXT,
+}
+"""Of all charts; their colours are the style sheet's, which knows the dark and the printed page."""
+
 LOOKS: dict[str, list[Any]] = {
     "hues": ["#7a7a7a", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"],
     "marks": ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right"],
     "dashes": [[1, 0], [1, 0], [8, 3], [3, 2], [8, 3, 2, 3], [5, 5], [2, 4]],
 }
 """Of the baseline, then of the settings shown, in every chart: Okabe and Ito's colours (2008)."""
+
+
+ZERO: Any = {"strokeDash": [4, 3], "color": "#888888"}
+SHIFT = "event.shiftKey"
+"""Without it the wheel scrolls the page, as everywhere else."""
 
 
 def charts() -> dict[str, dict[str, Any]]:
@@ -30,22 +45,32 @@ def charts() -> dict[str, dict[str, Any]]:
 
 
 def _signals(alt: Any, *names: str) -> list[Any]:
-    """What the page sets besides the rows."""
-    return [alt.param(name, value=[]) for name in names]
+    """What the page sets besides the rows; narrow: whether the screen is a telephone's."""
+    return [alt.param(name, value=[]) for name in (*names, "narrow")]
+
+
+def _legend(alt: Any) -> Any:
+    columns, limit = alt.ExprRef("narrow ? 1 : 3"), alt.ExprRef("narrow ? 200 : 360")
+    return alt.Legend(title=None, orient="top", columns=columns, labelLimit=limit, symbolSize=90)
 
 
 def _setting_scales(alt: Any) -> dict[str, Any]:
-    names = alt.ExprRef("shown")
-    legend = alt.Legend(title=None, orient="top", columns=3, labelLimit=360, symbolSize=90)
-    sort = alt.EncodingSortField("slot", op="min")
+    names, sort = alt.ExprRef("shown"), alt.EncodingSortField("slot", op="min")
+    look = {"sort": sort, "legend": _legend(alt)}
     return {
-        "color": alt.Color(
-            "setting:N", sort=sort, legend=legend, scale=alt.Scale(domain=names, range=["=hues"])
-        ),
-        "shape": alt.Shape(
-            "setting:N", sort=sort, legend=legend, scale=alt.Scale(domain=names, range=["=marks"])
-        ),
+        "color": alt.Color("setting:N", scale=alt.Scale(domain=names, range=["=hues"]), **look),
+        "shape": alt.Shape("setting:N", scale=alt.Scale(domain=names, range=["=marks"]), **look),
     }
+
+
+def _class_axis(alt: Any) -> Any:
+    limit = alt.ExprRef("narrow ? 120 : 260")
+    order = alt.EncodingSortField("order", op="min")
+    return alt.Y("class:N", sort=order, axis=alt.Axis(title=None, labelLimit=limit, grid=True))
+
+
+def _number_axis(alt: Any, title: str, **more: Any) -> Any:
+    return alt.Axis(title=title, tickCount=alt.ExprRef("narrow ? 4 : 8"), **more)
 
 
 def _classes() -> Any:
@@ -53,28 +78,16 @@ def _classes() -> Any:
     import altair as alt
 
     scales = _setting_scales(alt)
-    y = alt.Y(
-        "class:N",
-        sort=alt.EncodingSortField("order", op="min"),
-        axis=alt.Axis(title=None, labelLimit=260, grid=True),
-    )
-    offset = alt.YOffset("slot:O", sort="ascending")
-    x = alt.X("mean:Q", axis=alt.Axis(title="=axis"), scale=alt.Scale(zero=False))
-    tooltip = [
-        "class:N",
-        "setting:N",
-        *(alt.Tooltip(f"{name}:Q", format="+.3f") for name in ("mean", "low", "high")),
-    ]
+    y, offset = _class_axis(alt), alt.YOffset("slot:O", sort="ascending")
+    x = alt.X("mean:Q", axis=_number_axis(alt, "=axis"), scale=alt.Scale(zero=False))
     base = alt.Chart(alt.NamedData("rows"))
     bars = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q"), x2="high:Q", y=y, yOffset=offset, color=scales["color"], tooltip=tooltip
+        x=alt.X("low:Q"), x2="high:Q", y=y, yOffset=offset, color=scales["color"], tooltip=["says:N"]
     )
     points = base.mark_point(filled=True, size=60, opacity=1).encode(
-        x=x, y=y, yOffset=offset, tooltip=tooltip, **scales
+        x=x, y=y, yOffset=offset, tooltip=["says:N"], **scales
     )
-    zero = (
-        base.mark_rule(strokeDash=[4, 3], color="#888888").encode(x=alt.datum(0)).transform_filter("isdiff")
-    )
+    zero = base.mark_rule(**ZERO).encode(x=alt.datum(0)).transform_filter("isdiff")
     return (
         alt.layer(bars, points, zero)
         .add_params(*_signals(alt, "shown", "hues", "marks", "axis", "isdiff"))
@@ -87,18 +100,11 @@ def _tradeoff() -> Any:
     import altair as alt
 
     scales = _setting_scales(alt)
-    x = alt.X(
-        "rest:Q",
-        axis=alt.Axis(title="='remaining classes: ' + axis"),
-        scale=alt.Scale(zero=False, nice=True),
+    scale = alt.Scale(zero=False, nice=True)
+    x, y = (
+        kind(f"{field}:Q", axis=_number_axis(alt, f"='{words}: ' + axis"), scale=scale)
+        for kind, field, words in ((alt.X, "rest", "remaining"), (alt.Y, "rare", "low-frequency"))
     )
-    y = alt.Y(
-        "rare:Q",
-        axis=alt.Axis(title="='low-frequency classes: ' + axis"),
-        scale=alt.Scale(zero=False, nice=True),
-    )
-    numbers = ("rare", "rare_low", "rare_high", "rest", "rest_low", "rest_high")
-    tooltip = ["setting:N", *(alt.Tooltip(f"{name}:Q", format="+.3f") for name in numbers)]
     base = alt.Chart(alt.NamedData("rows"))
     across = base.mark_rule(opacity=0.8).encode(
         x=alt.X("rest_low:Q"), x2="rest_high:Q", y=y, color=scales["color"]
@@ -106,20 +112,19 @@ def _tradeoff() -> Any:
     up = base.mark_rule(opacity=0.8).encode(
         y=alt.Y("rare_low:Q"), y2="rare_high:Q", x=x, color=scales["color"]
     )
-    points = base.mark_point(filled=True, size=110, opacity=1).encode(x=x, y=y, tooltip=tooltip, **scales)
-    zero = {"strokeDash": [4, 3], "color": "#888888"}
-    lines = (
-        base.mark_rule(**zero).encode(x=alt.datum(0)),
-        base.mark_rule(**zero).encode(y=alt.datum(0)),
-    )
+    points = base.mark_point(filled=True, size=110, opacity=1).encode(x=x, y=y, tooltip=["says:N"], **scales)
+    lines = [
+        base.mark_rule(**ZERO).encode(**{side: alt.datum(0)}).transform_filter("isdiff")
+        for side in ("x", "y")
+    ]
     others = (
         alt.Chart(alt.NamedData("others"))
         .mark_point(filled=True, size=30, opacity=0.45, color="#888888")
-        .encode(x=x, y=y, tooltip=tooltip)
+        .encode(x=x, y=y, tooltip=["says:N"])
     )
     return (
         alt.layer(*lines, others, across, up, points)
-        .add_params(*_signals(alt, "shown", "hues", "marks", "axis"))
+        .add_params(*_signals(alt, "shown", "hues", "marks", "axis", "isdiff"))
         .properties(width="container", height=380, background="transparent", autosize=FIT)
     )
 
@@ -129,18 +134,10 @@ def _curves() -> Any:
     import altair as alt
 
     names = alt.ExprRef("shown")
-    color = alt.Color(
-        "setting:N",
-        scale=alt.Scale(domain=names, range=["=hues"]),
-        legend=alt.Legend(title=None, orient="top", columns=3, labelLimit=360),
-    )
-    dash = alt.StrokeDash(
-        "setting:N",
-        scale=alt.Scale(domain=names, range=["=dashes"]),
-        legend=None,
-    )
-    x = alt.X("recall:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title="recall"))
-    y = alt.Y("precision:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(title="precision (interpolated)"))
+    color = alt.Color("setting:N", scale=alt.Scale(domain=names, range=["=hues"]), legend=_legend(alt))
+    dash = alt.StrokeDash("setting:N", scale=alt.Scale(domain=names, range=["=dashes"]), legend=_legend(alt))
+    x = alt.X("recall:Q", scale=alt.Scale(domain=[0, 1]), axis=_number_axis(alt, "recall"))
+    y = alt.Y("precision:Q", axis=_number_axis(alt, "precision (interpolated)"))
     base = alt.Chart(alt.NamedData("rows"))
     lines = base.mark_line(strokeWidth=2).encode(
         x=x, y=y, color=color, strokeDash=dash, order="recall:Q", detail="setting:N"
@@ -162,20 +159,12 @@ def _distribution() -> Any:
     import altair as alt
 
     scales = _setting_scales(alt)
-    y = alt.Y(
-        "class:N",
-        sort=alt.EncodingSortField("order", op="min"),
-        axis=alt.Axis(title=None, labelLimit=260, grid=True),
-    )
-    x = alt.X(
-        "count:Q",
-        scale=alt.Scale(type="log", nice=True),
-        axis=alt.Axis(title="images of the class drawn in an epoch (logarithmic)"),
-    )
+    title = "images of the class in an epoch (logarithmic)"
+    x = alt.X("count:Q", scale=alt.Scale(type="log", nice=True), axis=_number_axis(alt, title))
     return (
         alt.Chart(alt.NamedData("rows"))
         .mark_point(filled=True, size=70, opacity=0.9)
-        .encode(x=x, y=y, tooltip=["class:N", "setting:N", alt.Tooltip("count:Q", format=",")], **scales)
+        .encode(x=x, y=_class_axis(alt), tooltip=["says:N"], **scales)
         .add_params(*_signals(alt, "shown", "hues", "marks"))
         .properties(width="container", height=alt.Step(20), background="transparent", autosize=FIT)
     )
@@ -185,28 +174,22 @@ def _together() -> Any:
     """Of the images of the class in the row, the share that also carry the class in the column."""
     import altair as alt
 
-    order = alt.EncodingSortField("order", op="min")
-    other = alt.EncodingSortField("other_order", op="min")
+    fields = alt.EncodingSortField("order", op="min"), alt.EncodingSortField("other_order", op="min")
+    limit = alt.ExprRef("narrow ? 90 : 200")
+    rows = alt.Axis(title="of the images of …", labelLimit=limit)
+    others = alt.Axis(title="… also carry", labelLimit=limit, labelAngle=-60)
+    legend = alt.Legend(title="share", format=".0%", orient="top")
+    scale = alt.Scale(scheme="viridis", domain=[0, 1])
     return (
         alt.Chart(alt.NamedData("rows"))
         .mark_rect()
         .encode(
-            x=alt.X(
-                "other:N", sort=other, axis=alt.Axis(title="… also carry", labelAngle=-60, labelLimit=140)
-            ),
-            y=alt.Y("class:N", sort=order, axis=alt.Axis(title="of the images of …", labelLimit=200)),
-            color=alt.Color(
-                "share:Q",
-                scale=alt.Scale(scheme="viridis", domain=[0, 1]),
-                legend=alt.Legend(title="share", format=".0%"),
-            ),
-            tooltip=[
-                "class:N",
-                "other:N",
-                alt.Tooltip("images:Q", format=","),
-                alt.Tooltip("share:Q", format=".1%"),
-            ],
+            x=alt.X("other:N", sort=fields[1], axis=others),
+            y=alt.Y("class:N", sort=fields[0], axis=rows),
+            color=alt.Color("share:Q", scale=scale, legend=legend),
+            tooltip=["says:N"],
         )
+        .add_params(*_signals(alt))
         .properties(width="container", height=alt.Step(18), background="transparent", autosize=FIT)
     )
 
@@ -215,8 +198,7 @@ def _map() -> Any:
     """An image a mark, where the encoder puts it."""
     import altair as alt
 
-    kinds = alt.ExprRef("kinds")
-    legend = alt.Legend(title=None, orient="top", columns=3, labelLimit=300, symbolSize=90)
+    kinds, legend = alt.ExprRef("kinds"), _legend(alt)
     axes = {
         name: alt.Axis(title=f"={name}", labels=False, ticks=False, grid=False)
         for name in ("xtitle", "ytitle")
@@ -230,11 +212,16 @@ def _map() -> Any:
             color=alt.Color("kind:N", legend=legend, scale=alt.Scale(domain=kinds, range=["=hues"])),
             shape=alt.Shape("kind:N", legend=legend, scale=alt.Scale(domain=kinds, range=["=marks"])),
             order="rank:Q",
-            tooltip=["id:N", "part:N", "labels:N", "score:Q", "image:N"],
+            tooltip=["says:N", "image:N"],
         )
         .add_params(
             *_signals(alt, "kinds", "hues", "marks", "xtitle", "ytitle"),
-            alt.selection_interval(bind="scales", name="zoom"),
+            alt.selection_interval(
+                bind="scales",
+                name="zoom",
+                translate=f"[pointerdown[{SHIFT}], window:pointerup] > window:pointermove!",
+                zoom=f"wheel![{SHIFT}]",
+            ),
         )
         .properties(width="container", height=460, background="transparent", autosize=FIT)
     )

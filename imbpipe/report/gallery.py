@@ -18,7 +18,7 @@ def galleries(study: Study, thumbnails: Thumbnails) -> list[list[dict[str, Any] 
     """[setting][class], for the baseline and the two settings with the best rare classes; others are empty.
 
     missed: test images of the class with the lowest scores. wrong: others with the highest. Each a list
-    of [thumbnail, score in thousandths, id], mean scores over the seeds of the first split.
+    of [thumbnail, score in thousandths, id, class numbers], mean scores over the seeds of the first split.
     """
     grid = study.grids[0]
     split_rows = grid.split.test
@@ -41,6 +41,7 @@ def galleries(study: Study, thumbnails: Thumbnails) -> list[list[dict[str, Any] 
                             thumbnails.number(study.dataset.images[split_rows[i]]),
                             round(1000 * float(scores[i, column])),
                             study.dataset.ids[split_rows[i]],
+                            np.flatnonzero(labels[i]).tolist(),
                         ]
                         for i in chosen
                     ]

@@ -9,12 +9,12 @@ from typing import Any
 
 from imbpipe.datasets.cooccurrence import together
 from imbpipe.errors import show
-from imbpipe.evaluation.metrics import METRICS
+from imbpipe.evaluation.metrics import LESS_IS_BETTER, METRICS
 from imbpipe.experiments.claims.run import Placed
-from imbpipe.experiments.ranking import summary
-from imbpipe.figures.metric import metric_label
-from imbpipe.figures.text import encoder_title
-from imbpipe.report.charts import LOOKS, charts
+from imbpipe.experiments.sentences import summary
+from imbpipe.figures.metric import metric_label, metric_phrase
+from imbpipe.figures.text import encoder_title, whole_numbers
+from imbpipe.report.charts import CONFIG, LOOKS, charts
 from imbpipe.report.curves import MOST_SEEDS, precision_recall
 from imbpipe.report.embedding import embedding_map
 from imbpipe.report.gallery import galleries, notable
@@ -23,7 +23,11 @@ from imbpipe.report.numbers import metric_tables
 from imbpipe.report.pictures import Thumbnails
 from imbpipe.report.study import SHOWN_METRICS, Study, setting_name
 
-LOWER_IS_BETTER = {"ece", "brier"}
+SCRIPTS = ("state", "rows", "tables", "page")
+"""The page's script, a file a concept, in one scope."""
+
+NAMED = 12
+"""Low-frequency classes that the answer names."""
 
 
 def report_page(studies: Sequence[Study], *, title: str, command: str, claims: Sequence[Placed] = ()) -> str:
@@ -41,6 +45,7 @@ def report_page(studies: Sequence[Study], *, title: str, command: str, claims: S
         "thumbnails": thumbnails.urls,
         "charts": charts(),
         "looks": LOOKS,
+        "config": CONFIG,
     }
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(_asset("page.html.j2"))
@@ -48,14 +53,14 @@ def report_page(studies: Sequence[Study], *, title: str, command: str, claims: S
         title=title,
         warnings=_warnings(studies),
         studies=[
-            {"title": part["title"], "verdict": summary(study.ranking)}
+            {"title": part["title"], "verdict": summary(study.ranking), "rare": _rare(study, part["classes"])}
             for part, study in zip(parts, studies, strict=True)
         ],
         curve_seeds=MOST_SEEDS,
         claims=_claims(claims),
         provenance=_provenance(studies, command),
         style=_safe(_asset("page.css")),
-        script=_safe(_asset("page.js")),
+        script=_safe("\n".join(_asset(f"{name}.js") for name in SCRIPTS)),
         vega=_safe(bundle()),
         data=_json(data),
     )
@@ -91,6 +96,17 @@ def _study(study: Study, thumbnails: Thumbnails) -> dict[str, Any]:
     }
 
 
+def _rare(study: Study, classes: Sequence[dict[str, Any]]) -> str:
+    """Which classes the words "low-frequency" and "rare" mean."""
+    low = sorted((each for each in classes if each["low"]), key=lambda each: each["train"])
+    named = ", ".join(f"{each['name']} ({each['train']:,})" for each in low[:NAMED])
+    more = f" and {len(low) - NAMED} more" if len(low) > NAMED else ""
+    return (
+        f"Low-frequency: the classes whose number of training images is at or below the percentile "
+        f"{study.grids[0].percentile:g} of all: {named}{more}; {len(classes) - len(low)} are the remaining ones."
+    )
+
+
 def _judged(study: Study) -> dict[str, Any]:
     """The ranking's last columns: what the statistics say of each setting."""
     rows = {(row.strategy, row.setting): row for row in study.ranking.rows}
@@ -124,7 +140,16 @@ def _claims(placed: Sequence[Placed]) -> dict[str, Any] | None:
     answered = [each for each in placed if each.answer]
     if not answered:
         return None
-    columns = ["claim", "", "data", "encoder", "answer", "effect", "95 % interval", "least detectable"]
+    columns = [
+        "claim",
+        "what it says",
+        "data",
+        "encoder",
+        "answer",
+        "effect",
+        "95 % interval",
+        "least detectable",
+    ]
     rows = []
     for each in answered:
         assert each.answer is not None
@@ -141,7 +166,11 @@ def _claims(placed: Sequence[Placed]) -> dict[str, Any] | None:
                 f"{test.detectable:.3f}",
             ]
         )
-    return {"columns": columns, "rows": rows}
+    note = (
+        "Tested on the runs of this comparison, by margins that were fixed before any score was seen. "
+        "Undecided: these data could not have told; the last column is what they could have."
+    )
+    return {"note": note, "columns": columns, "rows": rows}
 
 
 def _first(study: Study) -> list[int]:
@@ -154,9 +183,9 @@ def _first(study: Study) -> list[int]:
 
 
 def _metric(name: str) -> dict[str, str]:
-    better = "lower" if name in LOWER_IS_BETTER else "higher"
-    label = metric_label(name).replace("\n", " ")
-    return {"name": name, "label": label, "summary": METRICS.summary(name), "better": better}
+    better = "lower" if name in LESS_IS_BETTER else "higher"
+    label, axis = metric_label(name).replace("\n", " "), metric_phrase(name)
+    return {"name": name, "label": label, "axis": axis, "summary": METRICS.summary(name), "better": better}
 
 
 def _warnings(studies: Sequence[Study]) -> list[str]:
@@ -181,7 +210,7 @@ def _provenance(studies: Sequence[Study], command: str) -> list[tuple[str, str]]
             ("encoder", f"{show(study.encoder)}, {study.weights} weights, SHA-256 {_weights_hash(spec)}"),
             ("features", f"SHA-256 {grid.material.source.digest}"),
             ("splits", ", ".join(each.split.name for each in study.grids)),
-            ("seeds", ", ".join(map(str, grid.seeds))),
+            ("seeds", whole_numbers([seed for each in study.grids for seed in each.seeds])),
             (
                 "training",
                 f"{protocol.head.kind} head, {protocol.epochs} epochs, batch {protocol.batch_size}, "
