@@ -57,7 +57,7 @@ def drawn_runs(
     seeds: int,
     encoder: str = "noise",
 ) -> Pool:
-    """A pool of which every run is finished and kept, by the code that keeps trained ones; what is there stays."""
+    """A pool of which every run is finished, kept as trained ones are; what is there already stays."""
     rng = np.random.default_rng(0)
     means = SIGNAL * rng.standard_normal((labels.shape[1], DIM))
     features = (labels @ means + rng.standard_normal((len(labels), DIM))).astype(np.float32)

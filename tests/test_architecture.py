@@ -26,7 +26,7 @@ STAGES = [
 SHARED = {"errors", "registry", "types"}
 FRONT_DOORS = {"cli", "api", "sklearn", "__init__", "__main__"}
 """Know all stages; no stage knows them."""
-OWNERS = {"click": "cli", "h5py": "cache", "matplotlib": "figures"}
+OWNERS = {"click": "cli", "h5py": "cache", "matplotlib": "figures", "ray": "extract", "submitit": "extract"}
 HEAVY = {
     "altair",
     "jinja2",
@@ -39,6 +39,8 @@ HEAVY = {
     "h5py",
     "scipy",
     "sklearn",
+    "ray",
+    "submitit",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

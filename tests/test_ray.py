@@ -9,7 +9,7 @@ import pytest
 from cluster.setting import BATCH, Setting, kill_node, two_nodes, wait_until
 
 from imbpipe.errors import ClusterError
-from imbpipe.extract.ray_engine import Share, share_of
+from imbpipe.extract.ray_engine import Share, ray_engine, share_of
 
 IMAGES = 400
 IN_FLIGHT = 3
@@ -24,56 +24,53 @@ def setting(tmp_path: Path) -> Iterator[Setting]:
 
 
 def test_rows_survive_an_interruption_and_the_loss_of_a_node_and_strangers_stay_out(setting: Setting) -> None:
-    local = setting.begin("--cache", "local", TOLD=f"{setting.folder}/local-told", TELLING_SECONDS="0")
+    setting.encode_here("local")
     with two_nodes(setting) as (address, raylet):
-        here = ("--engine", "ray", "--address", address)
+        here = ("--engine", "ray", "--address", address, "--json")
 
-        interrupted = setting.begin(*here, "--json")
-        wrong = setting.begin(*here, RAY_AUTH_TOKEN="f" * 64)
-        without = setting.begin(*here, RAY_AUTH_TOKEN="", HOME=str(setting.folder))
+        interrupted = setting.begin(*here)
+        refuse_strangers(setting, address)
         wait_until(lambda: len(setting.told()) >= 10, interrupted)
         interrupted.send_signal(signal.SIGINT)
-        out, err = interrupted.communicate(timeout=30)
+        out, err = interrupted.communicate(timeout=60)
         assert interrupted.returncode == 75, err
         before = json.loads(out)
         first = setting.told()
-        assert before["stopped"]
 
-        for stranger, fact in ((wrong, f"cluster at {address} refuses the token"), (without, "no token")):
-            _, said = stranger.communicate(timeout=30)
-            assert stranger.returncode == 1
-            assert fact in said
-            assert "RAY_AUTH_TOKEN" in said
-            assert said.count("\n") == 1
-
-        resumed = setting.begin(*here, "--json")
-        wait_until(lambda: len(setting.told()) >= len(first) + 20, resumed)
+        setting.hold.touch()
+        resumed = setting.begin(*here)
+        wait_until(lambda: len({process for process, _ in setting.told()[len(first) :]}) == 2, resumed)
+        setting.hold.unlink()
+        wait_until(lambda: len(setting.told()) >= len(first) + 12, resumed)
         lost = kill_node(raylet)
         out, err = resumed.communicate(timeout=60)
         assert resumed.returncode == 0, err
         after = json.loads(out)
 
-    _, err = local.communicate(timeout=30)
-    assert local.returncode == 0, err
     assert setting.features() == setting.features("local")
+    assert (before["stopped"], after["stopped"]) == (True, False)
     assert before["encoded"] + after["encoded"] == IMAGES
+    assert before["encoded"] // BATCH >= len(first) - 2 * IN_FLIGHT
     second = setting.told()[len(first) :]
-    by_the_lost = [batch for process, batch in second if process in lost]
-    assert by_the_lost, "the second node took part"
-    again = [batch for place, (_, batch) in enumerate(second) if batch in [b for _, b in second[:place]]]
-    assert set(again) <= set(by_the_lost)
+    batches = [batch for _, batch in second]
+    again = {batch for place, batch in enumerate(batches) if batch in batches[:place]}
+    assert again <= {batch for process, batch in second if process in lost}
     assert len(again) <= IN_FLIGHT
-    assert len(first) - before["encoded"] // BATCH <= 2 * IN_FLIGHT
-    print(
-        "again",
-        len(again),
-        "first",
-        len(first),
-        before["encoded"] // BATCH,
-        "lost",
-        len(by_the_lost),
-        len(second),
-    )
+    assert len(batches) - len(again) == after["encoded"] // BATCH
+
+
+def refuse_strangers(setting: Setting, address: str) -> None:
+    for name, token, fact in (
+        ("wrong", "f" * 64, f"at {address} refuses the token"),
+        ("none", "", "no token"),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            for variable in filter(lambda name: name.startswith("RAY_"), setting.env):
+                patch.setenv(variable, setting.env[variable])
+            patch.setenv("RAY_AUTH_TOKEN", token)
+            patch.setenv("HOME", str(setting.folder))
+            with pytest.raises(ClusterError, match=f"{fact}.*RAY_AUTH_TOKEN"), ray_engine(address):
+                raise AssertionError(name)
 
 
 @pytest.mark.parametrize(

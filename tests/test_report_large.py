@@ -35,13 +35,11 @@ def path(tmp_path_factory):
     for other in images[1:]:
         os.link(images[0], other)
     labels, store = label_table(IMAGES, 0), ResultStore(folder / "cache")
-    studies = [
-        Study.of(
-            drawn_runs(labels, images, CLASS_NAMES, store, settings=settings, splits=2, seeds=1, encoder=name),
-            store, metric="ap", margin=0.02,
-        )
-        for settings, name in ((SETTINGS, "noise"), (SETTINGS[:20:8], "another"))
-    ]  # fmt: skip
+    pools = [
+        drawn_runs(labels, images, CLASS_NAMES, store, settings=some, splits=2, seeds=1, encoder=name)
+        for some, name in ((SETTINGS, "noise"), (SETTINGS[:20:8], "another"))
+    ]
+    studies = [Study.of(pool, store, metric="ap", margin=0.02) for pool in pools]
     target = folder / "page.html"
     target.write_text(report_page(studies, title="Large", command="imbpipe report"), encoding="utf-8")
     assert len(SETTINGS) * 20 == 1000

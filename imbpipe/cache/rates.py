@@ -49,6 +49,10 @@ def encoding(encoder: str, device: str) -> str:
     return f"encode {encoder} {device.partition(':')[0]}"
 
 
+PAGE = "compare and show"
+"""The kind of work whose units are scores of test images: heads times images times classes."""
+
+
 def training(device: str, head: str) -> str:
     """The kind of work whose units are training images times epochs times heads."""
     return f"train {head} {device.partition(':')[0]}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from imbpipe.cli.complete import offer_names
 from imbpipe.errors import EXIT_INTERRUPTED, ImbpipeError
 
 COMMANDS = {
@@ -38,7 +39,9 @@ class Commands(click.Group):
         if name not in COMMANDS:
             return None
         module = "lists" if name in ("datasets", "encoders", "strategies", "metrics") else name
-        return getattr(importlib.import_module(f"imbpipe.cli.{module}"), name)
+        command = getattr(importlib.import_module(f"imbpipe.cli.{module}"), name)
+        offer_names(command)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -10,7 +10,7 @@ import click
 from imbpipe.cli import options
 from imbpipe.cli.cache_exchange import export, import_
 from imbpipe.cli.output import print_json, print_table, say, tell
-from imbpipe.errors import EXIT_INPUT, StoreError, show
+from imbpipe.errors import EXIT_INPUT, EXIT_QUARANTINED, ImbpipeError, StoreError, show
 
 if TYPE_CHECKING:
     from imbpipe.cache.entries import Entry
@@ -81,6 +81,43 @@ def info(cache: Path, as_json: bool, **which: Any) -> None:
     for entry in entries:
         click.secho(show(f"{entry.path}: {entry.state}"), bold=True)
         print_table(["field", "value"], [[name, str(value)] for name, value in flat(entry.spec).items()])
+
+
+@cache.command()
+@options.cache
+@_choice
+@options.max_bad
+@options.as_json
+def pack(cache: Path, max_bad: float | None, as_json: bool, **which: Any) -> None:
+    """Publish what shards have encoded as one HDF5 file, once nothing is missing.
+
+    Where something is missing, the exit status is 1 and the message says which shard has to run.
+    """
+    from imbpipe.cache.entries import read_entry
+    from imbpipe.cache.fill import check_bad
+    from imbpipe.cache.layout import Folder
+    from imbpipe.cache.pack import pack_in_child
+
+    entries, problems = [], []
+    for entry in _entries(cache, **which):
+        folder = Folder(entry.path)
+        try:
+            if max_bad is not None:
+                check_bad(folder, folder.read_spec(), max_bad)
+            pack_in_child(folder)
+        except ImbpipeError as error:
+            problems.append(error)
+        entries.append(read_entry(entry.path))
+    if as_json:
+        print_json([{**asdict(entry), "state": entry.state} for entry in entries])
+    for entry in [] if as_json else entries:
+        tell(f"{entry.path}: {entry.state}")
+    for problem in problems:
+        say(f"Error: {problem}")
+    if problems:
+        sys.exit(EXIT_INPUT)
+    if any(entry.quarantined for entry in entries):
+        sys.exit(EXIT_QUARANTINED)
 
 
 @cache.command()

@@ -76,11 +76,7 @@ def stop_flag() -> Iterator[Callable[[], bool]]:
     help="Threads that read and decode; default: auto, as many as keep the encoder busy.",
 )  # fmt: skip
 @options.compute
-@click.option(
-    "--max-bad", type=options.Share(), metavar="SHARE",
-    help="Stop when more than this share of the images (1% or 0.01) cannot be read; default: set them aside, "
-    "go on.",
-)  # fmt: skip
+@options.max_bad
 @click.option(
     "--template", "templates", multiple=True, metavar="TEXT",
     help="CLIP: a caption with {} for the class name, as 'a photo of a {}.'; several are averaged.",
@@ -216,4 +212,6 @@ def _tell_work(
                     "encode_seconds": seconds})  # fmt: skip
         return
     time = f", {expected(seconds)}" if left else ""
+    if where.shard:
+        time += f", by all {where.shard[1]} shards together"
     tell(f"{data.name} by {encoder}: would encode {left:,} of {len(data):,} images{time}.")

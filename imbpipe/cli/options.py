@@ -120,6 +120,13 @@ class Share(click.ParamType):
         return number
 
 
+max_bad = click.option(
+    "--max-bad", type=Share(), metavar="SHARE",
+    help="Stop when more than this share of the images (1% or 0.01) cannot be read; default: set them aside, "
+    "go on.",
+)  # fmt: skip
+
+
 def label_reading(command: Command) -> Command:
     """How to read label files; gives the command a `ReadOptions` as `reading`."""
 

@@ -23,6 +23,7 @@ COLUMNS = 80
 LOG = logging.getLogger("imbpipe")
 """Where remarks, results and the ends of bars go as well; nowhere without --log."""
 LOG.propagate = False
+LOG.addHandler(logging.NullHandler())
 
 
 def start_log(file: Path) -> None:
@@ -37,7 +38,7 @@ def start_log(file: Path) -> None:
 
 
 def end_log() -> None:
-    for handler in list(LOG.handlers):
+    for handler in [handler for handler in LOG.handlers if isinstance(handler, logging.FileHandler)]:
         LOG.removeHandler(handler)
         handler.close()
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -65,15 +66,22 @@ def quickstart(
     from imbpipe.datasets.words import describe_imbalance
     from imbpipe.experiments.forecast import forecast
     from imbpipe.experiments.places import Surroundings
-    from imbpipe.experiments.quick import ENCODERS, percentile_for, quick_experiment, quick_file
+    from imbpipe.experiments.quick import (
+        ENCODERS,
+        hardly_measurable,
+        percentile_for,
+        quick_experiment,
+        quick_file,
+    )
 
     if out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--out {out} is no name of a page", "Let it end in .html")
     data = load_dataset(dataset, root=root, options=replace(reading, images_needed=False))
-    percentile = percentile_for(class_counts(data.labels))
+    counts = class_counts(data.labels)
+    percentile = percentile_for(counts)
     for line in [] if as_json else describe_imbalance(data, percentile):
         tell_wrapped(line)
-    for note in [*data.notes, *rare_class_notes(data)]:
+    for note in [*data.notes, *rare_class_notes(data), *hardly_measurable(counts)]:
         say(note)
     source = str(Path(dataset).resolve()) if os.path.exists(dataset) else dataset
     how: dict[str, Any] = {"seeds": seeds, "splits": splits, "percentile": percentile}
@@ -89,8 +97,8 @@ def quickstart(
     file = out.with_suffix(".toml")
     _check_place(file, text)
     _run(text, file, out, around, as_json=as_json)
-    if (sys.stdout.isatty() if show is None else show) and not as_json:
-        _open(out)
+    if (sys.stdout.isatty() if show is None else show) and not as_json and not _open(out) and show:
+        say(f"There is no browser to show it in: copy {out} to where one is; it needs nothing beside it.")
 
 
 def _said(reading: "ReadOptions") -> Mapping[str, Any]:
@@ -123,6 +131,7 @@ def _check_place(file: Path, text: str) -> None:
 
 
 def _run(text: str, file: Path, out: Path, around: "Surroundings", *, as_json: bool) -> None:
+    from imbpipe.cache.rates import PAGE, Rates
     from imbpipe.experiments.forecast import forecast
     from imbpipe.experiments.places import places
     from imbpipe.experiments.pool import pool_of
@@ -139,17 +148,21 @@ def _run(text: str, file: Path, out: Path, around: "Surroundings", *, as_json: b
     [(data, features)] = places(plan, around)
     [work] = forecast(plan, around)
     strategies = len(plan.settings(data.name)) - 1
-    what = f"heads ({strategies} strategies and the baseline, {plan.splits * plan.seeds} runs each)"
+    what = f"heads ({strategies} strategies and the baseline)"
     say(_step(2, "Train", work.to_train, work.heads, what, work.train_seconds))
     pool = pool_of(plan, data, features)
     with bar("training", "heads") as progress:
         pool.train(results, device=around.device, progress=progress)
-    say("Step 3 of 3. Compare image by image, and make the page.")
+    rates, started = Rates(around.store.root), time.perf_counter()
+    scores = work.heads * len(pool.grids[0].split.test) * len(data.class_names)
+    told = _expected(rates.seconds(PAGE, scores))
+    say(f"Step 3 of 3. Compare image by image, and make the page{told}.")
     studies, claims = studies_of(plan, around.store.root, around.root, say=say)
     write_page(file, text)
     command = f"imbpipe report {file} --out {out}"
     title = f"Which way of handling class imbalance helps on {data.name}?"
     write_page(out, report_page(studies, title=title, command=command, claims=claims))
+    rates.note(PAGE, scores, time.perf_counter() - started)
     ranking = studies[0].ranking
     if as_json:
         where = {"dataset": data.name, "encoder": features.encoder, "metric": plan.metric}
@@ -166,15 +179,18 @@ def _run(text: str, file: Path, out: Path, around: "Surroundings", *, as_json: b
 def _step(number: int, verb: str, left: int, of: int, what: str, seconds: float | None) -> str:
     if not left:
         return f"Step {number} of 3. {verb} nothing: all {of:,} {what} are there already."
-    if seconds is None:
-        return f"Step {number} of 3. {verb} {left:,} of {of:,} {what}."
-    return f"Step {number} of 3. {verb} {left:,} of {of:,} {what}: {expected(seconds)}."
+    return f"Step {number} of 3. {verb} {left:,} of {of:,} {what}{_expected(seconds)}."
 
 
-def _open(page: Path) -> None:
-    """In the person's browser, where there is a screen to show it on."""
+def _expected(seconds: float | None) -> str:
+    """Nothing where nothing was measured yet: a bar tells soon."""
+    return "" if seconds is None else f": {expected(seconds)}"
+
+
+def _open(page: Path) -> bool:
+    """Whether it is shown in the person's browser, on a screen or by the program that BROWSER names."""
     import webbrowser
 
     screens = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
-    if sys.platform in ("win32", "darwin") or any(map(os.environ.get, screens)):
-        webbrowser.open(page.resolve().as_uri())
+    screen = sys.platform in ("win32", "darwin") or any(map(os.environ.get, screens))
+    return screen and webbrowser.open(page.resolve().as_uri())

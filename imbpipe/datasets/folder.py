@@ -43,6 +43,7 @@ def read_folder(folder: Path, options: ReadOptions) -> Dataset:
     images = [file for file in files if file.name and is_image(file.path)]
     names = _class_names(folder, images)
     notes = unlabelled(folder, [file.id for file in files if not file.name and is_image(file.path)], options)
+    notes += _deeper(folder, images, bases)
     others = [file.id for file in files if not is_image(file.path)]
     if others:
         notes.append(f"left out: {len(others):,} files in {folder} are no images: {first_five(others)}")
@@ -59,6 +60,18 @@ def read_folder(folder: Path, options: ReadOptions) -> Dataset:
         np.array([file.part for file in images], np.int8) if len(bases) > 1 else None,
         tuple(notes),
     )
+
+
+def _deeper(folder: Path, images: list[_File], bases: dict[Path, int]) -> list[str]:
+    """A sentence where class folders hold further folders, which somebody may have meant as the classes."""
+    depth = 1 if folder in bases else 2
+    inside = sorted({os.path.dirname(file.id) for file in images if file.id.count(os.sep) > depth})
+    if not inside:
+        return []
+    return [
+        f"classes are the folders right below {folder}; images in folders further down count as theirs: "
+        f"{first_five(inside)}"
+    ]
 
 
 def division(folder: Path) -> dict[Path, int]:

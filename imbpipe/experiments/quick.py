@@ -50,6 +50,16 @@ def percentile_for(counts: Counts) -> float:
     return max(25.0, float(np.ceil(1000 * last / (len(ordered) - 1)) / 10))
 
 
+def hardly_measurable(counts: Counts) -> list[str]:
+    """A sentence where some classes are so rare that the answer can hardly be about them."""
+    rare = int(np.count_nonzero(counts < MEASURABLE))
+    if not rare:
+        return []
+    return [
+        f"{rare} of {len(counts)} classes have fewer than {MEASURABLE} images: too few to tell much of them"
+    ]
+
+
 def quick_file(
     dataset: str,
     task: Task,

@@ -5,11 +5,8 @@ with `pandas.read_parquet("cache/runs")`. `scores/<dataset>/<encoder>/<key>.npz`
 which any other metric can be computed later.
 """
 
-import os
 import re
-import uuid
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbpipe.errors import ResultsError
+from imbpipe.experiments.whole import write_whole
 from imbpipe.types import Labels, Rows
 
 if TYPE_CHECKING:
@@ -81,8 +79,8 @@ class ResultStore:
             "class_names": np.array(scores.class_names),
             "thresholds": scores.thresholds,
         }
-        _write_whole(self.scores_path(dataset, encoder, key), lambda path: _save_arrays(path, arrays))
-        _write_whole(self.metrics_path(dataset, encoder, key), metrics.to_parquet)
+        write_whole(self.scores_path(dataset, encoder, key), lambda path: _save_arrays(path, arrays))
+        write_whole(self.metrics_path(dataset, encoder, key), metrics.to_parquet)
 
     def save_table(self, name: str, rows: list[dict[str, Any]]) -> Path:
         """Keep a table that was made of runs as `tables/<name>.parquet`; returns its path.
@@ -93,7 +91,7 @@ class ResultStore:
         import pandas as pd
 
         path = self.root / "tables" / f"{_folder(name)}.parquet"
-        _write_whole(path, pd.json_normalize(rows).to_parquet)
+        write_whole(path, pd.json_normalize(rows).to_parquet)
         return path
 
     def missing(self, dataset: str, encoder: str, keys: Iterable[str]) -> list[str]:
@@ -150,18 +148,3 @@ def _save_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
 
 def _unpack(bits: NDArray[np.uint8], classes: int) -> Labels:
     return np.unpackbits(bits, axis=1, count=classes).view(np.bool_)
-
-
-def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ResultsError(
-            f"{path}: {error.strerror or error}", "Free space and run the same command again"
-        ) from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

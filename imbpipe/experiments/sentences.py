@@ -1,6 +1,7 @@
 """A ranking in words."""
 
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from imbpipe.evaluation.verdict import BETTER, EQUIVALENT, UNKNOWN, WORSE
 from imbpipe.experiments.ranking import Difference, Ranked, Ranking
@@ -11,8 +12,8 @@ NAMED = 5
 
 def summary(ranking: Ranking) -> list[str]:
     """What helps most, what is better or worse, what cannot be told, and what could not have been seen."""
-    on_low = [(row, row.on_low_frequency) for row in ranking.rows if row.on_low_frequency]
-    on_rest = [(row, row.on_remaining) for row in ranking.rows if row.on_remaining]
+    on_low = [(row, row.on_low_frequency) for row in ranking.rows if _known(row.on_low_frequency)]
+    on_rest = [(row, row.on_remaining) for row in ranking.rows if _known(row.on_remaining)]
     lines = [*_headline(ranking, on_low), *_said("low-frequency", on_low), *_said("remaining", on_rest)]
     if any(found.verdict == EQUIVALENT for _, found in (*on_low, *on_rest)):
         lines.append(f"Equivalent: surely less than {ranking.margin:g} apart.")
@@ -25,6 +26,10 @@ def summary(ranking: Ranking) -> list[str]:
     if ranking.left_out:
         lines.append(f"Left out, with fewer than 2 positives to test on: {', '.join(ranking.left_out)}.")
     return lines
+
+
+def _known(found: Difference | None) -> TypeGuard[Difference]:
+    return found is not None and found.estimate == found.estimate
 
 
 def _headline(ranking: Ranking, on_low: Sequence[tuple[Ranked, Difference]]) -> list[str]:

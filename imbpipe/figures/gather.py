@@ -8,7 +8,6 @@ import numpy as np
 
 from imbpipe.cache.store import FeatureStore
 from imbpipe.datasets.dataset import Dataset
-from imbpipe.datasets.options import STRICT, ReadOptions
 from imbpipe.datasets.splits import make_split
 from imbpipe.experiments.choose import Say, choose_dataset, choose_features
 from imbpipe.experiments.experiment import Alternatives, Experiment
@@ -53,9 +52,11 @@ class Sources:
     def _datasets(self, roles: tuple[Task, ...], *, images: bool, say: Say) -> dict[Task, Dataset]:
         chosen: dict[Task, Dataset] = {}
         for names in self.experiment.datasets:
-            labels = choose_dataset(names, self.root, ReadOptions(images_needed=False), say=_silent)
+            look = self.experiment.read_options(images_needed=False)
+            labels = choose_dataset(names, self.root, look, say=_silent)
             if labels.task in roles and labels.task not in chosen:
-                chosen[labels.task] = choose_dataset(names, self.root, STRICT, say=say) if images else labels
+                whole = self.experiment.read_options()
+                chosen[labels.task] = choose_dataset(names, self.root, whole, say=say) if images else labels
         return chosen
 
     def _with_resampled(self, inputs: FigureInputs, dataset: Dataset) -> FigureInputs:

@@ -102,8 +102,9 @@ def _rare(study: Study, classes: Sequence[dict[str, Any]]) -> str:
     named = ", ".join(f"{each['name']} ({each['train']:,})" for each in low[:NAMED])
     more = f" and {len(low) - NAMED} more" if len(low) > NAMED else ""
     return (
-        f"Low-frequency: the classes whose number of training images is at or below the percentile "
-        f"{study.grids[0].percentile:g} of all: {named}{more}; {len(classes) - len(low)} are the remaining ones."
+        "Low-frequency: the classes whose number of training images is at or below the percentile "
+        f"{study.grids[0].percentile:g} of all: {named}{more}. The remaining classes: the other "
+        f"{len(classes) - len(low)}."
     )
 
 

@@ -12,9 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import pytest
 from PIL import Image
 
-from cluster.telling import offer
+from cluster.telling import Telling, offer
+from imbpipe.cache.fill import fill
+from imbpipe.cache.store import FeatureStore
+from imbpipe.datasets.load import load_dataset
 
 BATCH = 4
 
@@ -43,13 +47,18 @@ class Setting:
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         }
 
-    def begin(self, *options: object, encoder: str = "telling", **env: str) -> "subprocess.Popen[str]":
+    @property
+    def hold(self) -> Path:
+        """As long as this file is there, whoever encoded a batch waits."""
+        return Path(f"{self.env['TOLD']}.hold")
+
+    def begin(self, *options: object) -> "subprocess.Popen[str]":
         """`imbpipe extract` in a process of its own."""
-        words = ["--dataset", "photos", "--encoder", encoder, "--batch-size", BATCH, *options]
+        words = ["--dataset", "photos", "--encoder", "telling", "--batch-size", BATCH, *options]
         process = subprocess.Popen(
             [sys.executable, "-m", "imbpipe", "extract", *map(str, words)],
             cwd=self.folder,
-            env={**self.env, **env},
+            env=self.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -73,6 +82,14 @@ class Setting:
         """The result, byte by byte."""
         (path,) = (self.folder / cache).glob("photos/*/features.h5")
         return path.read_bytes()
+
+    def encode_here(self, cache: str) -> None:
+        """What the local engine does, in this process."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TOLD", str(self.folder / "told-here"))
+            patch.setattr("cluster.telling.SECONDS", 0.0)
+            patch.chdir(self.folder)
+            fill(FeatureStore(Path(cache)), load_dataset("photos"), Telling(), batch_size=BATCH)
 
 
 def wait_until(true: Callable[[], bool], process: "subprocess.Popen[str]", seconds: float = 60.0) -> None:
@@ -101,20 +118,26 @@ def two_nodes(setting: Setting) -> Iterator[tuple[str, int]]:
         where = json.loads(nodes.stdout.readline())
         yield where["address"], where["raylet"]
     finally:
-        family = psutil.Process(nodes.pid).children(recursive=True)
+        left = psutil.Process(nodes.pid).children(recursive=True)
         with contextlib.suppress(subprocess.TimeoutExpired):
             nodes.communicate(timeout=10)
-        for process in [*family, psutil.Process(nodes.pid)] if nodes.poll() is None else family:
+        nodes.kill()
+        nodes.communicate()
+        for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        nodes.wait()
+
+
+def family(raylet: int) -> list[psutil.Process]:
+    """A node and all of its workers."""
+    node = psutil.Process(raylet)
+    return [node, *node.children(recursive=True)]
 
 
 def kill_node(raylet: int) -> set[int]:
     """End a node and all of its workers at once; their process ids."""
-    node = psutil.Process(raylet)
-    family = [node, *node.children(recursive=True)]
-    for process in family:
+    processes = family(raylet)
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)
-    return {process.pid for process in family}
+    return {process.pid for process in processes}

@@ -1,4 +1,7 @@
-"""An encoder for tests: the mean colour, slowly; what it encodes it appends to the file $TOLD."""
+"""An encoder for tests: the mean colour, slowly; what it encodes it appends to the file $TOLD.
+
+It stands still as long as there is a file of that name with .hold behind it.
+"""
 
 import os
 import time
@@ -7,7 +10,7 @@ from typing import Any
 
 from imbpipe.encoders.mean_colour import MeanColour
 
-SECONDS = float(os.environ.get("TELLING_SECONDS", "0.1"))
+SECONDS = 0.05
 
 
 class Telling(MeanColour):
@@ -23,10 +26,13 @@ class Telling(MeanColour):
         features = super().encode(pixels)
         colours = (features * 255).round().astype(int).tolist()
         line = f"{os.getpid()} " + " ".join(f"{red}-{green}" for red, green, _ in colours) + "\n"
-        fd = os.open(os.environ["TOLD"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        told = os.environ["TOLD"]
+        fd = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.write(fd, line.encode())
         os.close(fd)
         time.sleep(SECONDS)
+        while os.path.exists(f"{told}.hold"):
+            time.sleep(SECONDS)
         return features
 
 
