@@ -124,6 +124,12 @@ def test_the_numbers_behind_a_chart_can_be_read_as_a_table(page, study):
 def test_the_page_can_be_worked_by_keyboard(page):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the controls"
+    reached = []
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id"))
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert [name for name in reached if name] == ["study", "metric", "mode", "group", "sort", "class"]
     page.focus("#mode")
     page.keyboard.press("ArrowDown")
     page.wait_for_function("!document.querySelector('#classes svg').textContent.includes('difference')")

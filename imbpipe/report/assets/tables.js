@@ -15,7 +15,8 @@ function fillTable(made, titles, rows, numeric = []) {
   const body = made.createTBody();
   return rows.map((cells) => {
     const row = body.insertRow();
-    cells.forEach((cell, i) => row.append(make("td", cell, kind(i))));
+    cells.forEach((cell, i) => row.append(make(i ? "td" : "th", cell, kind(i))));
+    row.cells[0].scope = "row";
     return row;
   });
 }
