@@ -239,16 +239,10 @@ def _features(dataset: Dataset, encoder: Encoder, store: FeatureStore, progress:
 def _bar(what: str, unit: str, show: bool) -> Iterator[Progress]:
     from tqdm import tqdm
 
-    bars: list[tqdm] = []
+    with tqdm(desc=what, unit=f" {unit}", disable=not show, leave=False, delay=0.5) as shown:
 
-    def progress(done: int, total: int) -> None:
-        if not bars and total:
-            bars.append(tqdm(desc=what, unit=f" {unit}", total=total, disable=not show, leave=False))
-        for shown in bars:
+        def progress(done: int, total: int) -> None:
+            shown.total = total
             shown.update(done - shown.n)
 
-    try:
         yield progress
-    finally:
-        for shown in bars:
-            shown.close()
