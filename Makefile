@@ -38,9 +38,10 @@ bench: $(READY) ## measure every claim of speed beside its peers
 bench-gpu: $(READY) ## measure training and encoding on a GPU
 	for script in benchmarks/*_gpu.py; do $(BIN)/python $$script || exit 1; done
 
-docs: $(READY) ## write the table of strategies into README.md
-	sed -i '/^<!-- strategies/,/^<!-- .strategies/{//!d}' README.md
-	$(BIN)/imbpipe strategies --markdown | sed -i '/^<!-- strategies/r /dev/stdin' README.md
+docs: $(READY) ## write what the documentation takes from the code
+	sed -i '/^<!-- strategies/,/^<!-- .strategies/{//!d}' docs/strategies.md
+	$(BIN)/imbpipe strategies --markdown | sed -i '/^<!-- strategies/r /dev/stdin' docs/strategies.md
+	$(BIN)/python docs/generate.py
 
 lock: $(READY) ## pin every package and its hash anew (needs uv)
 	uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \

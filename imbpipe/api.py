@@ -1,7 +1,7 @@
 """The package from Python: images and labels in, the comparison out."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from html import escape
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from imbpipe.cache.fill import fill
+from imbpipe.cache.spec import IMPORTED_PREFIX
 from imbpipe.cache.store import FeatureStore
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.frequency import class_counts
@@ -71,7 +72,7 @@ class Comparison:
         return draw_ranking(study.ranking, f"Strategies on {study.dataset.name}", notes)
 
     def report(self, path: "str | os.PathLike[str]" = "report.html") -> Path:
-        """Write the whole answer as one page. Raises ResultsError: the disk refuses."""
+        """Write the whole answer as one page to `path`. Raises ResultsError: the disk refuses."""
         from imbpipe.report.page import report_page
         from imbpipe.report.write import write_page
 
@@ -140,13 +141,18 @@ def encode(
 ) -> FeatureSet:
     """The features of every image, encoded where they are not yet; images that cannot be read are left out.
 
-    encoder: see `imbpipe encoders`; of several the first whose weights can be had. name: under which the
-    features of a DataFrame are kept. folder: that its relative paths are relative to. root: of named data
-    sets. reading: see `ReadOptions`.
+    data: a DataFrame with a column of image paths and one of labels (or one of 0 and 1 a class), the path of
+        a folder or table, the name of a known data set, or a Dataset.
+    encoder: see `imbpipe encoders`; of several the first whose weights can be had; "imported:NAME" takes
+        what `imbpipe cache import` brought.
+    name: under which the features of a DataFrame are kept. cache: the folder of features and runs. root: of
+        named data sets. folder: that a DataFrame's relative paths are relative to. device: auto, cpu or cuda.
+    progress: show bars. reading: see `ReadOptions`.
     Raises ImbpipeError: the fact and what mends it.
     """
     dataset = _dataset(data, name, root, folder, reading)
-    return _features(dataset, _encoder(encoder, device), FeatureStore(Path(cache)), progress)
+    store = FeatureStore(Path(cache))
+    return _features(dataset, encoder, device, store.load, store, progress)
 
 
 def compare(
@@ -157,6 +163,7 @@ def compare(
     metric: str = "ap",
     seeds: int = SEEDS,
     splits: int = SPLITS,
+    memory: int | None = None,
     name: str = "frame",
     cache: "str | os.PathLike[str]" = "cache",
     root: "str | os.PathLike[str] | None" = None,
@@ -168,7 +175,11 @@ def compare(
     """Encode what is missing, train what is missing, compare every strategy with the baseline.
 
     strategies: names, or a name with parameters as {"strategy": "upweight", "factor": 5}; None: a short
-    list. metric: that decides the ranking. seeds, splits: repeats. The others: see `encode`.
+        list. metric: that decides the ranking. seeds, splits: runs of a setting on a split, and divisions
+        into training, validation and test images.
+    memory: bytes that features may take, larger ones are read from their file while heads train; None: half
+        of what is available.
+    data, encoder, name, cache, root, folder, device, progress, reading: as of `encode`.
     Raises ImbpipeError: the fact and what mends it.
     """
     check_metric(metric)
@@ -188,8 +199,8 @@ def compare(
         percentile=percentile_for(class_counts(dataset.labels)),
     )
     experiment = quick_experiment(text)
-    store, results = FeatureStore(Path(cache)), ResultStore(Path(cache))
-    features = _features(dataset, _encoder(encoder, device), store, progress)
+    store, results = FeatureStore(Path(cache), memory=memory), ResultStore(Path(cache))
+    features = _features(dataset, encoder, device, store.open, store, progress)
     pool = pool_of(experiment, dataset, features)
     with _bar("training", "heads", progress) as told:
         pool.train(results, device=device, progress=told)
@@ -227,12 +238,24 @@ def _encoder(names: str | Sequence[str], device: str) -> Encoder:
     raise WeightsError("; ".join(facts) or "no encoder is named", remedy)
 
 
-def _features(dataset: Dataset, encoder: Encoder, store: FeatureStore, progress: bool) -> FeatureSet:
+def _features(
+    dataset: Dataset,
+    names: str | Sequence[str],
+    device: str,
+    read: Callable[..., FeatureSet],
+    store: FeatureStore,
+    progress: bool,
+) -> FeatureSet:
     from imbpipe.extract.spec import spec_of
 
+    if isinstance(names, str) and names.startswith(IMPORTED_PREFIX):
+        found = read(dataset.name, names)
+        store.check_fresh(dataset, found)
+        return found
+    encoder = _encoder(names, device)
     with _bar(f"{dataset.name} by {encoder.name}", "images", progress) as told:
         fill(store, dataset, encoder, progress=told)
-    return store.load(dataset.name, encoder.name, spec=spec_of(encoder))
+    return read(dataset.name, encoder.name, spec=spec_of(encoder))
 
 
 @contextmanager

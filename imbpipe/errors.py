@@ -14,6 +14,11 @@ def show(text: object) -> str:
     )
 
 
+def gigabytes(size: int) -> str:
+    """A number of bytes for a message."""
+    return f"{size / 1e9:.1f} GB"
+
+
 class ImbpipeError(Exception):
     """A fact about the input, and what mends it.
 
@@ -27,6 +32,10 @@ class ImbpipeError(Exception):
         self.fact = show(fact)
         self.remedy = show(remedy)
         super().__init__(f"{self.fact}. {self.remedy}" if remedy else self.fact)
+
+    def __reduce__(self) -> tuple[type["ImbpipeError"], tuple[str, str]]:
+        """Fact and remedy travel between processes apart."""
+        return type(self), (self.fact, self.remedy)
 
 
 class UsageError(ImbpipeError):
@@ -51,6 +60,10 @@ class WeightsError(ImbpipeError):
     """Weights that are nowhere to be had, or not the ones asked for."""
 
 
+class NoTextError(WeightsError):
+    """Weights of an image tower alone, where a text tower was asked for."""
+
+
 class StoreError(ImbpipeError):
     """A feature store that cannot be read or written."""
 
@@ -61,3 +74,11 @@ class PlanError(ImbpipeError):
 
 class ResultsError(ImbpipeError):
     """Results that are missing or do not belong together."""
+
+
+class ClusterError(ImbpipeError):
+    """Other machines that cannot be reached, or do not see what this one sees."""
+
+
+class TooLargeError(PlanError):
+    """Features that are needed in memory, and are larger than it may be."""

@@ -61,18 +61,18 @@ class Registry(Generic[T]):
         return len(self._things)
 
     def summary(self, name: str) -> str:
-        """The first line of the docstring."""
+        """The first line of the docstring of the thing called `name`."""
         return (inspect.getdoc(self[name]) or "").partition("\n")[0]
 
     def facts(self, name: str) -> dict[str, str]:
-        """What the docstring says under `Source:`, `Terms:` … and of each keyword-only parameter."""
+        """What the docstring of `name` says under `Source:`, `Terms:` … and of keyword-only parameters."""
         thing = self[name]
         keywords = [p.name for p in inspect.signature(thing).parameters.values() if p.kind is p.KEYWORD_ONLY]
         found = _FACT.findall(inspect.getdoc(thing) or "")
         return {key: " ".join(text.split()) for key, text in found if key[0].isupper() or key in keywords}
 
     def defaults(self, name: str) -> dict[str, Any]:
-        """The keyword-only parameters that may be left out, with their values then."""
+        """The keyword-only parameters of `name` that may be left out, with their values then."""
         given = inspect.signature(self[name]).parameters.values()
         return {p.name: p.default for p in given if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
 

@@ -2,13 +2,31 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imbpipe.errors import TooLargeError
+
 Features = NDArray[np.float32]
 """(n, d), as the encoder gave them."""
+
+
+class FeatureSource(Protocol):
+    """(n, d) features: an array, or what reads rows when they are asked for (see `cache.stored`)."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> Any:
+        """Those rows, in memory."""
+
 
 Labels = NDArray[np.bool_]
 """(n, c) multi-hot; exactly one True a row where the task is single-label."""
@@ -29,8 +47,8 @@ Progress = Callable[[int, int], None]
 class FeatureSet:
     """Features read back from the store, every row verified.
 
-    features: (n, d). ids: n image ids, in the order of the rows.
-    labels: (n, c), the copy made at extraction. class_names: c names.
+    features: (n, d), in memory or in the file. ids: n image ids, in the order of the rows.
+    labels: (n, c), the copy made at extraction. class_names: c names. task: one label an image, or several.
     dataset, encoder: the names they were extracted under.
     spec: what was encoded and how (encoder, weights, preprocessing, dtype, versions).
     digest: SHA-256 over all of it, hexadecimal.
@@ -39,7 +57,7 @@ class FeatureSet:
         is no such tower.
     """
 
-    features: Features
+    features: FeatureSource
     ids: tuple[str, ...]
     labels: Labels
     class_names: tuple[str, ...]
@@ -63,11 +81,18 @@ class FeatureSet:
 class TrainingSet:
     """What a strategy may look at: the training rows and nothing else.
 
-    features: (n, d). labels: (n, c). class_names: c names. text: as in FeatureSet.
+    source: (n, d) features. labels: (n, c). class_names, task, text: as in FeatureSet.
     """
 
-    features: Features
+    source: FeatureSource
     labels: Labels
     class_names: tuple[str, ...]
     task: Task
     text: Features | None = None
+
+    @property
+    def features(self) -> Features:
+        """(n, d), in memory. Raises TooLargeError: they are larger than the memory allowed."""
+        if not isinstance(self.source, np.ndarray):
+            raise TooLargeError("all training features do not fit into the memory allowed", "Allow more")
+        return self.source

@@ -21,11 +21,12 @@ STAGES = [
     "experiments",
     "figures",
     "report",
+    "tracking",
 ]
 SHARED = {"errors", "registry", "types"}
 FRONT_DOORS = {"cli", "api", "sklearn", "__init__", "__main__"}
 """Know all stages; no stage knows them."""
-OWNERS = {"click": "cli", "h5py": "cache", "matplotlib": "figures"}
+OWNERS = {"click": "cli", "h5py": "cache", "matplotlib": "figures", "ray": "extract", "submitit": "extract"}
 HEAVY = {
     "altair",
     "jinja2",
@@ -38,6 +39,8 @@ HEAVY = {
     "h5py",
     "scipy",
     "sklearn",
+    "ray",
+    "submitit",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -196,13 +196,13 @@ def test_gc_leaves_alone_what_is_being_written(shelf: toy.Shelf) -> None:
     assert shelf.store.entries() == []
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", sorted(set(FORMATS) - {"clip-retrieval"}))  # which keeps directions alone
 def test_an_export_holds_the_same_numbers(shelf: toy.Shelf, tmp_path: Path, form: str) -> None:
     features = shelf.load()
     base = tmp_path / "out" / "toys"
     done = export(features, form, base)
     assert done.rows == 599
-    assert [path.name for path in done.paths] == [f"toys{ending}" for ending in FORMATS[form]]
+    assert [path.name for path in done.paths] == [f"toys{ending}" for ending in FORMATS[form](features)]
     vectors, ids, labels = READ[form](base)
     assert vectors.dtype == np.float32
     assert vectors.flags.c_contiguous

@@ -11,12 +11,14 @@ import pytest
 from click.testing import CliRunner
 
 from imbpipe.cli import main
+from imbpipe.cli.extract import extract
+from imbpipe.cli.lists import strategies
 from imbpipe.cli.train import train
 from imbpipe.strategies.strategy import STRATEGIES, parameters_of
 from imbpipe.strategies.table import markdown_table
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "README.md"
+PAGE = ROOT / "docs/strategies.md"
 
 
 def test_the_documented_table_is_the_one_that_the_program_prints():
@@ -35,8 +37,9 @@ def test_the_readme_leads_to_the_table():
 
 
 def test_the_page_names_only_strategies_and_options_that_exist():
-    text = (ROOT / "docs/strategies.md").read_text()
-    options = {option for p in train.get_params(click.Context(train)) for option in p.opts}
+    text = PAGE.read_text()
+    commands = (train, strategies, extract)
+    options = {option for each in commands for p in each.get_params(click.Context(each)) for option in p.opts}
     assert set(re.findall(r"(?<![-\w<!])--[a-z][a-z-]+", text)) <= options
     assert all(name in STRATEGIES for name in re.findall(r"--strategy ([\w-]+)", text))
 

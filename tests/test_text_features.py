@@ -1,6 +1,7 @@
 """Class names as captions: encoded, kept, read back, made into heads; by CLIP models with random weights."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -275,6 +276,34 @@ def test_the_command_takes_captions(tmp_path, photos, models):
     encoder = load_encoder("open_clip:tiny-reader/ours", weights="random")
     text = FeatureStore(tmp_path / "cache").text("labels", encoder.name, spec_of(encoder))
     assert (text.templates, text.class_names) == (("my {}", "the {}"), ("a", "b"))
+
+
+def test_weights_of_the_image_tower_alone_encode_images_and_say_what_they_are_not_for(
+    tmp_path, photos, models
+):
+    whole = torch.load(models["tiny-reader"], weights_only=True)
+    file = tmp_path / "image-tower.pt"
+    torch.save({name: tensor for name, tensor in whole.items() if name.startswith("visual.")}, file)
+    command = ["extract", "--dataset", str(tmp_path / "images"), "--cache", str(tmp_path / "cache"),
+               "--encoder", "open_clip:tiny-reader/ours", "--weights"]  # fmt: skip
+    for name in ("a", "b"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+    for row, path in enumerate(photos.images):
+        shutil.copy(path, tmp_path / "images" / "ab"[row % 2])
+    done = CliRunner().invoke(main, [*command, str(file)])
+    assert done.exit_code == 0, done.output
+    assert "image-tower.pt holds no text tower: these features are not for zero-shot" in done.output
+    alone = FeatureStore(tmp_path / "cache").load("images", "open_clip:tiny-reader/ours")
+    assert alone.text is None
+    asked = CliRunner().invoke(main, [*command, str(file), "--template", "my {}"])
+    assert asked.exit_code == 1
+    assert "hold no text tower. Give --weights a file with both towers" in asked.output
+    both = CliRunner().invoke(main, [*command, str(models["tiny-reader"])])
+    assert "0 images encoded" in both.output, "the images are the same by the same tower"
+    assert "text tower" not in both.output
+    found = FeatureStore(tmp_path / "cache").load("images", "open_clip:tiny-reader/ours")
+    assert found.text.shape == (2, 12)
+    np.testing.assert_array_equal(found.features, alone.features)
 
 
 def training_set(features: np.ndarray, task: Any, text: np.ndarray | None, c: int = 3) -> TrainingSet:

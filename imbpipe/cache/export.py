@@ -3,7 +3,7 @@
 import json
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from imbpipe.cache import disk
+from imbpipe.cache.clip_retrieval import clip_retrieval_files
+from imbpipe.cache.layout import utf8
 from imbpipe.errors import StoreError, show
 from imbpipe.types import FeatureSet
 
 Write = Callable[[FeatureSet, Path], None]
+Files = Callable[[FeatureSet], dict[str, Write]]
 
 
 @dataclass(frozen=True)
@@ -33,26 +36,38 @@ def export(features: FeatureSet, form: str, target: Path, *, force: bool = False
     """
     if form not in FORMATS:
         raise StoreError(f"no export format {form!r}", f"Known: {', '.join(FORMATS)}")
-    paths = {target.with_name(target.name + ending): write for ending, write in FORMATS[form].items()}
-    present = [path for path in paths if path.exists()]
-    if present and not force:
-        raise StoreError(f"{present[0]} is there already", "Choose another name, or --force")
+    paths = {Path(f"{target}{ending}"): write for ending, write in FORMATS[form](features).items()}
+    folders = sorted({path.parent for path in paths})
+    _refuse_present(paths, target, force=force)
     temporaries = [path.with_name(f".{path.name}.tmp-{uuid.uuid4().hex}") for path in paths]
     try:
         with disk.explained(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            for folder in folders:
+                folder.mkdir(parents=True, exist_ok=True)
             for temporary, write in zip(temporaries, paths.values(), strict=True):
                 write(features, temporary)
                 _sync(temporary)
             for temporary, path in zip(temporaries, paths, strict=True):
                 os.replace(temporary, path)
-            disk.sync_folder(target.parent)
+            for folder in folders:
+                disk.sync_folder(folder)
     except ImportError as error:
         raise StoreError(f"{form} needs {error.name}", f"Run: pip install {error.name}") from error
     finally:
         for temporary in temporaries:
             temporary.unlink(missing_ok=True)
     return Exported(tuple(paths), len(features.ids))
+
+
+def _refuse_present(paths: Collection[Path], target: Path, *, force: bool) -> None:
+    """Nothing is overwritten unasked, and no shard of an older export stays among the new ones."""
+    present = [path for path in paths if path.exists()]
+    if present and not force:
+        raise StoreError(f"{present[0]} is there already", "Choose another name, or --force")
+    shards = {path.parent for path in paths} - {target.parent}
+    others = [path for folder in shards for path in folder.glob("[!.]*") if path not in paths]
+    if others:
+        raise StoreError(f"{min(others)} would be taken for a part of this export", "Choose another folder")
 
 
 def _sync(path: Path) -> None:
@@ -91,7 +106,7 @@ def _ids_txt(features: FeatureSet, path: Path) -> None:
 
 
 def _vectors_tsv(features: FeatureSet, path: Path) -> None:
-    np.savetxt(path, features.features, fmt="%.9g", delimiter="\t")
+    np.savetxt(path, features.features[:], fmt="%.9g", delimiter="\t")
 
 
 def _metadata_tsv(features: FeatureSet, path: Path) -> None:
@@ -115,11 +130,11 @@ def _parquet(features: FeatureSet, path: Path) -> None:
 
     flat = pa.array(np.ascontiguousarray(features.features).reshape(-1))
     columns = {
-        "id": pa.array(map(_utf8, features.ids)),
+        "id": pa.array(map(utf8, features.ids)),
         "features": pa.FixedSizeListArray.from_arrays(flat, _dim(features)),
     }
     labels = {
-        f"label:{_utf8(name)}": pa.array(column)
+        f"label:{utf8(name)}": pa.array(column)
         for name, column in zip(features.class_names, features.labels.T, strict=True)
     }
     table = pa.table({**columns, **labels}).replace_schema_metadata(
@@ -133,8 +148,8 @@ def _h5ad(features: FeatureSet, path: Path) -> None:
     import anndata
     import pandas as pd
 
-    names = list(map(_utf8, features.class_names))
-    labels = pd.DataFrame(features.labels, index=list(map(_utf8, features.ids)), columns=names)
+    names = list(map(utf8, features.class_names))
+    labels = pd.DataFrame(features.labels, index=list(map(utf8, features.ids)), columns=names)
     variables = pd.DataFrame(index=[f"{features.encoder}:{column}" for column in range(_dim(features))])
     origin = {**_origin(features), "spec": json.dumps(features.spec)}
     anndata.AnnData(X=features.features, obs=labels, var=variables, uns={"imbpipe": origin}).write_h5ad(path)
@@ -151,25 +166,26 @@ def _safetensors(features: FeatureSet, path: Path) -> None:
     path.write_bytes(save(tensors, metadata={name: json.dumps(value) for name, value in names.items()}))
 
 
-def _utf8(text: str) -> str:
-    """Bytes of a file name that are no text become escapes, where a format takes nothing else."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def _dim(features: FeatureSet) -> int:
     return int(features.features.shape[1])
 
 
-FORMATS: dict[str, dict[str, Write]] = {
-    "npy": {".npy": _npy, ".labels.npy": _labels_npy, ".json": _names_json},
-    "parquet": {".parquet": _parquet},
-    "h5ad": {".h5ad": _h5ad},
-    "safetensors": {".safetensors": _safetensors},
-    "projector": {".vectors.tsv": _vectors_tsv, ".metadata.tsv": _metadata_tsv},
-    "faiss": {".vectors.npy": _npy, ".ids.txt": _ids_txt},
+def _always(files: dict[str, Write]) -> Files:
+    return lambda features: files
+
+
+FORMATS: dict[str, Files] = {
+    "npy": _always({".npy": _npy, ".labels.npy": _labels_npy, ".json": _names_json}),
+    "parquet": _always({".parquet": _parquet}),
+    "h5ad": _always({".h5ad": _h5ad}),
+    "safetensors": _always({".safetensors": _safetensors}),
+    "projector": _always({".vectors.tsv": _vectors_tsv, ".metadata.tsv": _metadata_tsv}),
+    "faiss": _always({".vectors.npy": _npy, ".ids.txt": _ids_txt}),
+    "clip-retrieval": clip_retrieval_files,
 }
 """Endings of the files of each format, and what writes them.
 
 projector: for TensorBoard's embedding projector; an id or class that begins like a formula (=, +, -, @) has
 a ' before it. faiss: C-contiguous float32 vectors and their ids, one a line, control characters escaped.
+clip-retrieval: a folder; the features brought to length 1 and to float16, as that program keeps them.
 """

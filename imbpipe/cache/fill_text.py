@@ -9,7 +9,7 @@ from imbpipe.cache.text import TextFeatures
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.prompts import captions, templates_of
 from imbpipe.encoders.text import TextEncoder
-from imbpipe.errors import StoreError
+from imbpipe.errors import NoTextError, StoreError
 
 if TYPE_CHECKING:
     from imbpipe.cache.store import FeatureStore
@@ -27,13 +27,20 @@ def fill_text(
 
     name: the encoder's. templates: captions with {} in the place of the class; none: those that are stored
     already, else those that suit the data set.
-    Raises WeightsError: the weights hold no text tower.
+    Weights of the image tower alone leave the features without text, unless templates are given.
+    Raises NoTextError: with templates. WeightsError: the weights hold another text tower.
     """
     stored = None
     with suppress(StoreError):  # damaged, and written anew
         stored = store.text(dataset.name, name, spec)
+    try:
+        tower = dict(encoder.text_identity())
+    except NoTextError:
+        if templates:
+            raise
+        return
     chosen = tuple(templates) or (stored.templates if stored else templates_of(dataset.name))
-    wanted = (dataset.class_names, chosen, dict(encoder.text_identity()))
+    wanted = (dataset.class_names, chosen, tower)
     if stored and (stored.class_names, stored.templates, stored.tower) == wanted:
         return
     prompts = [caption for class_name in dataset.class_names for caption in captions(class_name, chosen)]

@@ -25,14 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbpipe.cache import disk
-from imbpipe.cache.layout import encode_text
+from imbpipe.cache.layout import CHUNK_ROWS, encode_text
 from imbpipe.cache.plan import Quarantined
 from imbpipe.cache.spec import DTYPES, MOST_BYTES, Spec, canonical
 from imbpipe.errors import StoreError
 
 FORMAT = 1
-CHUNK_ROWS = 256
 BLOCK_ROWS = 4096
+WAITING = 3
+"""Blocks that may wait to be hashed."""
 LIBVER = ("v110", "v110")
 TEXTS = ("dataset", "encoder", "task", "spec")
 ARRAYS = ("class_names", "ids", "image_digest", "labels", "quarantined", "row_crc32")
@@ -108,7 +109,9 @@ class Digest:
         self._blocks: list[Future[bytes]] = []
 
     def add(self, block: NDArray[Any]) -> None:
-        """Hash the next block of features, which must not change any more."""
+        """Hash the next block of features, which must not change any more; wait if too many wait."""
+        if len(self._blocks) >= WAITING:
+            self._blocks[-WAITING].result()
         self._blocks.append(self._pool.submit(lambda: hashlib.sha256(block.data.cast("B")).digest()))
 
     def finish(self, content: Content) -> str:

@@ -50,12 +50,14 @@ class Journals:
     rows: JournalRows = field(default_factory=lambda: _joined([]))
 
 
-def read_journals(folder: Folder, spec: Spec, *, payloads: bool = True) -> Journals:
-    """What all journals of the folder hold. payloads: check the CRC of every payload.
+def read_journals(
+    folder: Folder, spec: Spec, *, payloads: bool = True, paths: Sequence[Path] | None = None
+) -> Journals:
+    """What the journals of the folder hold, or those at `paths`. payloads: check the CRC of every payload.
 
     Raises StoreError: a journal is of another spec, or cannot be read.
     """
-    journals = Journals(folder.journals())
+    journals = Journals(folder.journals() if paths is None else list(paths))
     rows = []
     for number, path in enumerate(journals.paths):
         with disk.explained(path), path.open("rb") as file:

@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import json
 import re
+import uuid
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from imbpipe.cache.spec import Spec, cache_option, canonical, check_spec, key_of
 from imbpipe.errors import StoreError
 
 KEY_CHARS = 12
+CHUNK_ROWS = 256
+"""Of a chunk of features.h5."""
 
 
 def encode_text(text: str) -> bytes:
@@ -29,6 +32,11 @@ def encode_text(text: str) -> bytes:
 def decode_text(data: bytes) -> str:
     """The inverse of `encode_text`."""
     return data.decode("utf-8", "surrogateescape")
+
+
+def utf8(text: str) -> str:
+    """The same where it is text; bytes of a file name that are none become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def slug(name: str) -> str:
@@ -98,6 +106,15 @@ class Folder:
         """The journal that worker number `worker` appends to."""
         return self.path / f"part-{worker:04d}.jnl"
 
+    def parts(self, worker: int) -> list[Path]:
+        """Its journals: more than one where worker number `worker` was begun anew beside a lock."""
+        own = self.part(worker)
+        return [path for path in self.journals() if path == own or path.name.startswith(f"{own.stem}-")]
+
+    def unused_part(self, worker: int) -> Path:
+        """Another journal for worker number `worker`, where one that was given up holds its own."""
+        return self.path / f"part-{worker:04d}-{uuid.uuid4().hex[:8]}.jnl"
+
     def journals(self) -> list[Path]:
         """All journals, those set aside for salvage among them."""
         return sorted(self.path.glob("*.jnl"))
@@ -138,3 +155,8 @@ class Folder:
         data = canonical(spec)
         if not self.spec.exists() or self.spec.read_bytes() != data:
             disk.replace_whole(self.spec, data)
+
+
+def damaged(path: Path, what: str) -> StoreError:
+    """The error for a file whose bytes changed."""
+    return StoreError(f"{path} is damaged: {what}", Folder(path.parent).repair_command)

@@ -35,18 +35,28 @@ def open_writer(
         session = session_of(dataset, encoder, spec, worker, batch_size)
         stock = refresh(folder, dataset, encoder, spec, batch_size=batch_size, rehash=rehash)
         _refuse_other_options(folder, stock.journals, session)
-        writer = Writer(stock.plan, _wanted(stock, rehash), spec, worker)
+        writer = Writer(stock.plan, wanted_of(stock, rehash), spec, worker)
         if writer.pending:
-            writer.open(folder, journal_key(spec), session)
+            writer.open(folder.part(worker.number), journal_key(spec), session)
     return writer
 
 
-def _wanted(stock: Inventory, rehash: bool) -> NDArray[np.bool_]:
+def wanted_of(stock: Inventory, rehash: bool) -> NDArray[np.bool_]:
     """Rows not stored yet; images that could not be opened, or with `rehash` all refused ones, again."""
     wanted = stock.where == MISSING
     for row in np.flatnonzero(stock.where == QUARANTINED):
         wanted[row] = rehash or not stock.quarantined[stock.plan.ids[row]]["sha256"]
     return wanted
+
+
+def refuse_writers(journals: Journals) -> None:
+    """Raises StoreError: another process writes a journal."""
+    for path, other in zip(journals.paths, journals.sessions, strict=True):
+        if other and not disk.is_idle(path):
+            raise StoreError(
+                f"process {other['process']} on {other['host']} is writing {path}",
+                "Wait until it is done, or stop it",
+            )
 
 
 def _refuse_other_options(folder: Folder, journals: Journals, session: Mapping[str, Any]) -> None:

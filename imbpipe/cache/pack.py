@@ -20,6 +20,7 @@ from imbpipe.cache.journals import read_journals
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.plan import write_plan
 from imbpipe.cache.spec import Spec, canonical, extract_command
+from imbpipe.cache.unfinished import finishing_command
 from imbpipe.errors import ImbpipeError, StoreError
 
 REFUSED = 3
@@ -84,7 +85,8 @@ def _take_stock(folder: Folder, spec: Spec) -> Inventory:
     if len(stock.missing):
         first = plan.ids[stock.missing[0]]
         raise StoreError(
-            f"{len(stock.missing)} of {len(plan)} images are not encoded yet (first {first!r})", remedy
+            f"{len(stock.missing)} of {len(plan)} images are not encoded yet (first {first!r})",
+            finishing_command(folder, stock, spec),
         )
     if len(stock.quarantined) == len(plan):
         reason = stock.quarantined[plan.ids[0]]["reason"]

@@ -3,6 +3,7 @@
 import os
 import weakref
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from imbpipe.cache import disk
@@ -20,8 +21,8 @@ class Part:
     Raises StoreError: another process writes it, it is of another spec, the disk is full.
     """
 
-    def __init__(self, folder: Folder, key: bytes, session: Mapping[str, Any]) -> None:
-        self.path = folder.part(session["worker"])
+    def __init__(self, path: Path, key: bytes, session: Mapping[str, Any]) -> None:
+        self.path = path
         self.key = key
         with disk.explained(self.path):
             self.fd = os.open(self.path, _FLAGS, 0o666)

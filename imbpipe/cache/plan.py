@@ -1,25 +1,24 @@
 """PLAN.json: what a folder has to hold, and what is known of each image."""
 
 import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imbpipe.cache import disk
 from imbpipe.cache.layout import encode_text
-from imbpipe.cache.spec import canonical
+from imbpipe.cache.sealed import seal, unseal, write_sealed
 from imbpipe.cache.stamp import DIGEST_BYTES
 from imbpipe.types import Labels, Task
 
 FORMAT = 1
 BATCH_SIZE = 64
 Quarantined = Mapping[str, Mapping[str, str]]
-_SEAL = b',"sha256":"'
 
 
 @dataclass(eq=False)
@@ -62,64 +61,56 @@ class StorePlan:
         """Of each image, how journals name it."""
         return [hash_id(name) for name in self.ids]
 
+    def only(self, rows: NDArray[np.int64]) -> "StorePlan":
+        """A plan of some rows alone, without labels: all that whoever encodes them needs to know."""
+        return replace(
+            self,
+            class_names=(),
+            ids=tuple(self.ids[row] for row in rows),
+            paths=tuple(self.paths[row] for row in rows),
+            labels=np.zeros((len(rows), 0), dtype=bool),
+            stamps=self.stamps[rows],
+            digests=self.digests[rows],
+            known=self.known[rows],
+            packed=self.packed[rows],
+            published="",
+            quarantined={},
+        )
+
     def to_json(self) -> bytes:
         """The file's bytes, sealed with their SHA-256."""
-        digests = self.digests.tobytes().hex()
-        width = 2 * DIGEST_BYTES
-        document = {
-            "format": FORMAT,
-            "dataset": self.dataset,
-            "encoder": self.encoder,
-            "task": self.task,
-            "class_names": self.class_names,
-            "batch_size": self.batch_size,
-            "ids": self.ids,
-            "paths": self.paths,
-            "labels": _positives(self.labels),
-            "sizes": self.stamps[:, 0].tolist(),
-            "mtimes_ns": self.stamps[:, 1].tolist(),
-            "digests": [
-                digests[row * width : (row + 1) * width] if known else None
-                for row, known in enumerate(self.known.tolist())
-            ],
-            "packed": self.packed.astype(int).tolist(),
-            "published": self.published,
-            "quarantined": self.quarantined,
-        }
-        body = canonical(document)
-        return body[:-1] + _SEAL + hashlib.sha256(body).hexdigest().encode() + b'"}'
+        return seal(
+            {
+                "format": lambda: FORMAT,
+                "dataset": lambda: self.dataset,
+                "encoder": lambda: self.encoder,
+                "task": lambda: self.task,
+                "class_names": lambda: self.class_names,
+                "batch_size": lambda: self.batch_size,
+                "ids": lambda: self.ids,
+                "paths": lambda: self.paths,
+                "labels": lambda: _positives(self.labels),
+                "sizes": lambda: self.stamps[:, 0].tolist(),
+                "mtimes_ns": lambda: self.stamps[:, 1].tolist(),
+                "digests": lambda: _in_hex(self.digests, self.known),
+                "packed": lambda: self.packed.astype(int).tolist(),
+                "published": lambda: self.published,
+                "quarantined": lambda: self.quarantined,
+            }
+        )
 
     @classmethod
     def from_json(cls, data: bytes) -> "StorePlan":
         """Raises ValueError: not what `to_json` wrote."""
-        body, _, seal = data.rpartition(_SEAL)
-        body += b"}"
-        if seal != hashlib.sha256(body).hexdigest().encode() + b'"}':
-            raise ValueError("the seal is broken")
-        raw = json.loads(body)
-        if raw["format"] != FORMAT:
-            raise ValueError(f"format {raw['format']}")
-        n, c = len(raw["ids"]), len(raw["class_names"])
-        labels = np.zeros((n, c), dtype=bool)
-        counts = [len(positives) for positives in raw["labels"]]
-        labels[np.repeat(np.arange(n), counts), [column for row in raw["labels"] for column in row]] = True
-        digests = bytes.fromhex("".join(text or "00" * DIGEST_BYTES for text in raw["digests"]))
-        return cls(
-            dataset=raw["dataset"],
-            encoder=raw["encoder"],
-            task=raw["task"],
-            class_names=tuple(raw["class_names"]),
-            batch_size=raw["batch_size"],
-            ids=tuple(raw["ids"]),
-            paths=tuple(raw["paths"]),
-            labels=labels,
-            stamps=np.array([raw["sizes"], raw["mtimes_ns"]], dtype=np.int64).T.copy(),
-            digests=np.frombuffer(digests, dtype=np.uint8).reshape(n, DIGEST_BYTES),
-            known=np.array([text is not None for text in raw["digests"]], dtype=bool),
-            packed=np.array(raw["packed"], dtype=bool),
-            published=raw["published"],
-            quarantined=raw["quarantined"],
-        )
+        found = {name: _READ[name](value) if name in _READ else value for name, value in unseal(data)}
+        if found.pop("format") != FORMAT:
+            raise ValueError("another format")
+        rows, columns = found.pop("labels")
+        labels = np.zeros((len(found["ids"]), len(found["class_names"])), dtype=bool)
+        labels[rows, columns] = True
+        digests, known = found.pop("digests")
+        stamps = np.stack([found.pop("sizes"), found.pop("mtimes_ns")], axis=1)
+        return cls(**found, labels=labels, stamps=stamps, digests=digests, known=known)
 
 
 def hash_id(name: str) -> bytes:
@@ -134,6 +125,38 @@ def _positives(labels: Labels) -> list[list[int]]:
     return [flat[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
+def _of_positives(positives: list[list[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and column of each."""
+    counts = [len(columns) for columns in positives]
+    flat = itertools.chain.from_iterable(positives)
+    return np.repeat(np.arange(len(counts)), counts), np.fromiter(flat, np.int64, count=sum(counts))
+
+
+def _in_hex(digests: NDArray[np.uint8], known: NDArray[np.bool_]) -> list[str | None]:
+    text, width = digests.tobytes().hex(), 2 * DIGEST_BYTES
+    return [text[row * width : (row + 1) * width] if is_known else None for row, is_known in enumerate(known)]
+
+
+def _of_hex(texts: list[str | None]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Digests, zero where not known, and which are."""
+    data = bytes.fromhex("".join(text or "00" * DIGEST_BYTES for text in texts))
+    known = np.array([text is not None for text in texts], dtype=bool)
+    return np.frombuffer(data, np.uint8).reshape(len(texts), DIGEST_BYTES), known
+
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    "class_names": tuple,
+    "ids": tuple,
+    "paths": tuple,
+    "labels": _of_positives,
+    "sizes": lambda sizes: np.array(sizes, dtype=np.int64),
+    "mtimes_ns": lambda times: np.array(times, dtype=np.int64),
+    "digests": _of_hex,
+    "packed": lambda packed: np.array(packed, dtype=bool),
+}
+"""Of fields that JSON holds otherwise, how they are read."""
+
+
 def read_plan(path: Path) -> StorePlan | None:
     """The plan at `path`; None where there is none or it is damaged (it can be made again)."""
     try:
@@ -144,6 +167,4 @@ def read_plan(path: Path) -> StorePlan | None:
 
 def write_plan(path: Path, plan: StorePlan) -> None:
     """Replace the plan at `path` unless it says the same already."""
-    data = plan.to_json()
-    if not path.exists() or path.read_bytes() != data:
-        disk.replace_whole(path, data)
+    write_sealed(path, plan.to_json())

@@ -10,13 +10,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from imbpipe.cache.chunks import Chunks, layout_of
 from imbpipe.cache.hdf5 import ARRAYS, BLOCK_ROWS, CHUNK_ROWS, TEXTS, Content, Digest, row_crcs
-from imbpipe.cache.layout import Folder, decode_text
+from imbpipe.cache.layout import damaged, decode_text
 from imbpipe.cache.plan import BATCH_SIZE, StorePlan
 from imbpipe.cache.stamp import NO_FILE
+from imbpipe.cache.stored import StoredFeatures, check_finite
 from imbpipe.cache.structure import check_regular, check_structure
 from imbpipe.errors import StoreError
-from imbpipe.types import FeatureSet
+from imbpipe.types import FeatureSet, FeatureSource
 
 BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
 """What HDF5 and its reader raise at damaged files."""
@@ -31,10 +33,42 @@ def read_features(path: Path) -> FeatureSet:
     """
     with _opened(path) as file:
         content, features = _read_verified(file, path)
+    return _feature_set(path, content, features.astype(np.float32, copy=False))
+
+
+def read_or_open(path: Path, memory: int) -> FeatureSet:
+    """As `read_features`, or `open_features` where the features take more than `memory` bytes as float32."""
+    with _opened(path) as file:
+        rows, dimension = file["features"].shape
+    return read_features(path) if 4 * rows * dimension <= memory else open_features(path, memory)
+
+
+def open_features(path: Path, memory: int) -> FeatureSet:
+    """As `read_features`, but the features stay in the file; every row is verified now and when it is read.
+
+    memory: bytes that may be taken for them at a time. Raises StoreError as above, and where a feature is
+    not finite.
+    """
+    with _opened(path) as file:
+        content = _read_content(file)
+        chunks = Chunks(path, layout_of(file["features"], path))
+    features = StoredFeatures(chunks, memory)
+    digest = Digest()
+    for start in range(0, len(features), BLOCK_ROWS):
+        block = chunks.block(start, BLOCK_ROWS)
+        digest.add(block)
+        check_finite(block, content.arrays["ids"][start : start + BLOCK_ROWS], start)
+    if digest.finish(content) != content.digest:
+        verify_file(path)  # says which row
+        raise damaged(path, OTHER_DIGEST)
+    return _feature_set(path, content, features)
+
+
+def _feature_set(path: Path, content: Content, features: FeatureSource) -> FeatureSet:
     with _broken_means_damaged(path):
         quarantined = json.loads(content.arrays["quarantined"].tobytes())
         return FeatureSet(
-            features=features.astype(np.float32, copy=False),
+            features=features,
             ids=_decoded(content, "ids"),
             labels=content.arrays["labels"].astype(bool),
             class_names=_decoded(content, "class_names"),
@@ -64,7 +98,10 @@ def verify_file(path: Path) -> str:
         crcs = np.empty_like(content.arrays["row_crc32"])
         for start in range(0, content.shape[0], BLOCK_ROWS):
             rows = np.s_[start : start + BLOCK_ROWS]
-            block = file["features"][rows]
+            try:
+                block = file["features"][rows]
+            except BROKEN as error:
+                raise _unreadable(path, file["features"], content, start) from error
             digest.add(block)
             crcs[rows] = row_crcs(content.arrays["ids"][rows], content.arrays["image_digest"][rows], block)
     found = digest.finish(content)
@@ -120,11 +157,6 @@ def salvage(path: Path) -> tuple[Content, NDArray[Any], NDArray[np.bool_]]:
                 good[rows] = False
     crcs = row_crcs(content.arrays["ids"], content.arrays["image_digest"], features)
     return content, features, good & (crcs == content.arrays["row_crc32"])
-
-
-def damaged(path: Path, what: str) -> StoreError:
-    """The error for a file whose bytes changed."""
-    return StoreError(f"{path} is damaged: {what}", Folder(path.parent).repair_command)
 
 
 @contextlib.contextmanager

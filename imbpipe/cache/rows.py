@@ -1,5 +1,8 @@
 """What goes into features.h5, gathered from where it lies."""
 
+import contextlib
+import errno
+import io
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -9,8 +12,8 @@ from numpy.typing import NDArray
 
 from imbpipe.cache.hdf5 import BLOCK_ROWS, Content, make_content
 from imbpipe.cache.inventory import PACKED, Inventory
-from imbpipe.cache.layout import Folder, decode_text
-from imbpipe.cache.reader import damaged, read_rows
+from imbpipe.cache.layout import Folder, damaged, decode_text
+from imbpipe.cache.reader import read_rows
 from imbpipe.cache.spec import DTYPES, Spec, row_bytes
 
 
@@ -40,15 +43,16 @@ def blocks_of(
     """
     dtype = np.dtype(DTYPES[spec["dtype"]])
     width = row_bytes(spec)
-    maps = [np.memmap(path, mode="r") if path.stat().st_size else None for path in stock.journals.paths]
     old, place_in_old = _old_rows(folder, stock, kept, spec["dim"])
-    for start in range(0, len(kept), BLOCK_ROWS):
-        where = stock.where[kept[start : start + BLOCK_ROWS]]
-        block = np.empty((len(where), spec["dim"]), dtype)
-        packed = where == PACKED
-        block[packed] = old[place_in_old[start : start + BLOCK_ROWS][packed]]
-        _copy_runs(block.view(np.uint8), np.flatnonzero(~packed), where, stock, maps, width)
-        yield block
+    with contextlib.ExitStack() as opened:
+        files = [opened.enter_context(path.open("rb", buffering=0)) for path in stock.journals.paths]
+        for start in range(0, len(kept), BLOCK_ROWS):
+            where = stock.where[kept[start : start + BLOCK_ROWS]]
+            block = np.empty((len(where), spec["dim"]), dtype)
+            packed = where == PACKED
+            block[packed] = old[place_in_old[start : start + BLOCK_ROWS][packed]]
+            _read_runs(block.view(np.uint8), np.flatnonzero(~packed), where, stock, files, width)
+            yield block
 
 
 def _old_rows(
@@ -70,20 +74,26 @@ def _old_rows(
     return features, place
 
 
-def _copy_runs(
+def _read_runs(
     data: NDArray[np.uint8],
     places: NDArray[np.int64],
     where: NDArray[np.int64],
     stock: Inventory,
-    maps: list[Any],
+    files: list[io.FileIO],
     width: int,
 ) -> None:
-    """Copy rows from journals, those that lie one behind the other at once."""
+    """Read rows from journals, those that lie one behind the other at once.
+
+    They are not mapped: what is mapped counts as this process's memory. Raises OSError: a journal was cut.
+    """
     if not len(places):
         return
     file, offset = stock.journals.rows.file[where[places]], stock.journals.rows.offset[where[places]]
     joined = (np.diff(file) == 0) & (np.diff(offset) == width) & (np.diff(places) == 1)
     starts = np.concatenate([[0], np.flatnonzero(~joined) + 1, [len(places)]])
     for first, end in itertools.pairwise(starts.tolist()):
-        source = maps[file[first]][offset[first] : offset[first] + (end - first) * width]
-        data[places[first] : places[first] + (end - first)] = source.reshape(-1, width)
+        run = data[places[first] : places[first] + (end - first)]
+        source = files[file[first]]
+        source.seek(offset[first])
+        if source.readinto(run) != run.nbytes:
+            raise OSError(errno.EIO, "a journal ends too early", source.name)

@@ -15,6 +15,9 @@ Spec = Mapping[str, Any]
 DTYPES = {"float32": "<f4", "float16": "<f2"}
 MOST_BYTES = 60_000
 DEFAULT_ROOT = Path("cache")
+IMPORTED = "imported"
+IMPORTED_PREFIX = f"{IMPORTED}:"
+"""Begins the encoder's name of features that were made elsewhere."""
 
 
 def canonical(document: object) -> bytes:
@@ -52,7 +55,7 @@ _WEIGHTS = {"random": " --weights random", "file": " --weights FILE"}
 
 
 def weights_kind(spec: Spec) -> str:
-    """ "pretrained", "file" or "random", as the spec says; "unknown" where it says nothing."""
+    """ "pretrained", "file", "random" or "imported", as the spec says; "unknown" where it says nothing."""
     return str(spec.get("weights", "unknown"))
 
 
@@ -74,8 +77,10 @@ def flat(document: Spec, prefix: str = "") -> dict[str, Any]:
 
 
 def extract_command(root: Path, dataset: str, encoder: str, spec: Spec | None = None) -> str:
-    """The remedy that encodes what is missing from the cache at `root`."""
+    """The remedy that encodes what is missing from the cache at `root`, or imports it again."""
     names = f"--dataset {shlex.quote(dataset)} --encoder {shlex.quote(encoder)}"
+    if encoder.startswith(IMPORTED_PREFIX):
+        return f"Run: imbpipe cache import SOURCE {names}{cache_option(root)}"
     weights = _WEIGHTS.get(weights_kind(spec), "") if spec else ""
     dtype = " --dtype float16" if spec and spec.get("dtype") == "float16" else ""
     return f"Run: imbpipe extract {names}{weights}{dtype}{cache_option(root)}"

@@ -1,11 +1,14 @@
 """The feature store: what the rest of the program calls."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from imbpipe.cache.entries import Entry, list_entries, read_entry
 from imbpipe.cache.freshness import check_fresh
 from imbpipe.cache.layout import KEY_CHARS, Folder
+from imbpipe.cache.memory import room_for_features
 from imbpipe.cache.opening import open_writer
 from imbpipe.cache.pack import pack_in_child
 from imbpipe.cache.plan import BATCH_SIZE
@@ -20,10 +23,16 @@ from imbpipe.types import Features, FeatureSet
 
 
 class FeatureStore:
-    """Features of any number of data sets by any number of encoders, under the folder `root`."""
+    """Features of any number of data sets by any number of encoders, under the folder `root`.
 
-    def __init__(self, root: Path | str) -> None:
+    dataset: a Dataset, or where nothing is written its name. encoder: the encoder's name.
+    spec: everything that changes a number, with `dim` and the `dtype` of stored rows (float32, float16).
+    memory: bytes that the features of a set may take, for `open`; None: half of what is available then.
+    """
+
+    def __init__(self, root: Path | str, *, memory: int | None = None) -> None:
         self.root = Path(root)
+        self.memory = memory
 
     def writer(
         self,
@@ -38,7 +47,6 @@ class FeatureStore:
     ) -> Writer:
         """A sink for worker number `worker` of `workers`; its `pending` is what is left to encode.
 
-        spec: everything that changes a number, with `dim` and the `dtype` of stored rows (float32, float16).
         batch_size: the same on every call, or a resumed run may differ in last bits from an unbroken one.
         rehash: read every image again instead of trusting its size and mtime.
         Raises StoreError: another process writes this part, the disk is full.
@@ -66,7 +74,7 @@ class FeatureStore:
         return read_text(Folder.of(self.root, dataset, encoder, spec))
 
     def write_text(self, dataset: str, encoder: str, spec: Spec, text: TextFeatures) -> None:
-        """Store it beside the features. Raises StoreError: a value is not finite, the disk is full."""
+        """Store `text` beside the features. Raises StoreError: a value is not finite, the disk is full."""
         write_text(Folder.of(self.root, dataset, encoder, spec), text)
 
     def load(
@@ -80,6 +88,27 @@ class FeatureStore:
         """
         from imbpipe.cache.reader import read_features
 
+        return self._read(read_features, dataset, encoder, spec, key)
+
+    def open(
+        self, dataset: str, encoder: str, *, spec: Spec | None = None, key: str | None = None
+    ) -> FeatureSet:
+        """As `load`, by the same dataset, encoder, spec and key; but features that take more than `memory`
+        stay in the file, as `StoredFeatures`.
+        """
+        from imbpipe.cache.reader import read_or_open
+
+        memory = room_for_features() if self.memory is None else self.memory
+        return self._read(partial(read_or_open, memory=memory), dataset, encoder, spec, key)
+
+    def _read(
+        self,
+        read: Callable[[Path], FeatureSet],
+        dataset: str,
+        encoder: str,
+        spec: Spec | None,
+        key: str | None,
+    ) -> FeatureSet:
         folder = self._find(dataset, encoder, spec, key)
         there = folder.features.exists()
         if not there or folder.journals():
@@ -89,7 +118,7 @@ class FeatureStore:
                 mend = there and entry.problem
                 command = extract_command(self.root, dataset, encoder, entry.spec)
                 raise StoreError(fact, folder.repair_command if mend else command)
-        features = read_features(folder.features)
+        features = read(folder.features)
         _check_owner(features, folder, dataset, encoder)
         return replace(features, text=_text_of(folder, features))
 

@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -14,13 +15,13 @@ from imbpipe.cache import disk
 from imbpipe.cache.buffers import Buffers
 from imbpipe.cache.group import Group, Payload
 from imbpipe.cache.journal import QUARANTINE, ROWS, heads_of, pack_rows
-from imbpipe.cache.layout import Folder
 from imbpipe.cache.part import Part
 from imbpipe.cache.plan import StorePlan
 from imbpipe.cache.spec import Spec, canonical
 from imbpipe.cache.stamp import DIGEST_BYTES
-from imbpipe.cache.worker import Worker, batches_of
+from imbpipe.cache.worker import PendingBatches, Worker
 from imbpipe.errors import StoreError
+from imbpipe.extract.sink import Batch
 from imbpipe.types import Features
 
 SYNC_BATCHES = 16
@@ -49,7 +50,7 @@ class Writer:
 
     def __init__(self, plan: StorePlan, wanted: NDArray[np.bool_], spec: Spec, worker: Worker) -> None:
         self.batch_size = plan.batch_size
-        self.pending = batches_of(plan, wanted, worker)
+        self.pending: Sequence[Batch] = PendingBatches(plan, wanted, worker)
         self._plan = plan
         self._dim, self._dtype = spec["dim"], spec["dtype"]
         self._heads = heads_of(plan.hashed_ids, plan.stamps)
@@ -62,9 +63,9 @@ class Writer:
         self._asked = self._closing = False
         self._failure: Exception | None = None
 
-    def open(self, folder: Folder, key: bytes, session: Mapping[str, Any]) -> None:
+    def open(self, journal: Path, key: bytes, session: Mapping[str, Any]) -> None:
         """Take the journal and start committing."""
-        self._part = Part(folder, key, session)
+        self._part = Part(journal, key, session)
         self._thread.start()
 
     @property

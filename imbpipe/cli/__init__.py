@@ -58,7 +58,7 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             say("Interrupted. The same command goes on where it stopped.")
             sys.exit(EXIT_INTERRUPTED)
-        except (click.exceptions.Exit, click.ClickException):
+        except (click.exceptions.Exit, click.ClickException, BrokenPipeError):
             raise
         except Exception:
             LOG.exception("This is a bug")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imbpipe.cli import options
+from imbpipe.cli.cache_exchange import export, import_
 from imbpipe.cli.output import print_json, print_table, say, tell
-from imbpipe.errors import EXIT_INPUT, StoreError, show
+from imbpipe.errors import EXIT_INPUT, EXIT_QUARANTINED, ImbpipeError, StoreError, show
 
 if TYPE_CHECKING:
     from imbpipe.cache.entries import Entry
@@ -85,6 +86,43 @@ def info(cache: Path, as_json: bool, **which: Any) -> None:
 @cache.command()
 @options.cache
 @_choice
+@options.max_bad
+@options.as_json
+def pack(cache: Path, max_bad: float | None, as_json: bool, **which: Any) -> None:
+    """Publish what shards have encoded as one HDF5 file, once nothing is missing.
+
+    Where something is missing, the exit status is 1 and the message says which shard has to run.
+    """
+    from imbpipe.cache.entries import read_entry
+    from imbpipe.cache.fill import check_bad
+    from imbpipe.cache.layout import Folder
+    from imbpipe.cache.pack import pack_in_child
+
+    entries, problems = [], []
+    for entry in _entries(cache, **which):
+        folder = Folder(entry.path)
+        try:
+            if max_bad is not None:
+                check_bad(folder, folder.read_spec(), max_bad)
+            pack_in_child(folder)
+        except ImbpipeError as error:
+            problems.append(error)
+        entries.append(read_entry(entry.path))
+    if as_json:
+        print_json([{**asdict(entry), "state": entry.state} for entry in entries])
+    for entry in [] if as_json else entries:
+        tell(f"{entry.path}: {entry.state}")
+    for problem in problems:
+        say(f"Error: {problem}")
+    if problems:
+        sys.exit(EXIT_INPUT)
+    if any(entry.quarantined for entry in entries):
+        sys.exit(EXIT_QUARANTINED)
+
+
+@cache.command()
+@options.cache
+@_choice
 @click.option("--images", is_flag=True, help="Also compare every image's bytes with what was encoded.")
 @click.option("--recompute", default=0, type=click.IntRange(0), metavar="N", help="Also encode N rows again.")
 @click.option(
@@ -96,6 +134,7 @@ def verify(cache: Path, images: bool, recompute: int, weights: str, as_json: boo
 
     The exit status is 1 when something is wrong.
     """
+    from imbpipe.cache.spec import cache_option
     from imbpipe.cache.verify import verify as verify_entry
 
     results = [
@@ -119,7 +158,7 @@ def verify(cache: Path, images: bool, recompute: int, weights: str, as_json: boo
             )
         tell(f"{result.path}: {'; '.join([*facts, *(result.problems or ['no problem'])])}")
     if not all(result.ok for result in results):
-        say("Run: imbpipe cache repair, then the extraction again.")
+        say(f"Run: imbpipe cache repair{cache_option(cache)}, then the extraction again.")
         sys.exit(EXIT_INPUT)
 
 
@@ -162,30 +201,8 @@ def repair(cache: Path, as_json: bool, **which: Any) -> None:
             tell(f"  set aside: {path}")
 
 
-@cache.command()
-@options.cache
-@click.option("--dataset", default="sample", show_default=True, metavar="NAME")
-@click.option("--encoder", required=True, metavar="NAME")
-@click.option("--key", metavar="HEX", help="Which of several sets of features by one encoder.")
-@click.option(
-    "--format",
-    "form",
-    required=True,
-    metavar="NAME",
-    help="npy, parquet, h5ad, safetensors, projector, faiss.",
-)
-@click.option("--force", is_flag=True, help="Replace files that are there.")
-@click.argument("target", type=click.Path(path_type=Path))
-def export(
-    cache: Path, dataset: str, encoder: str, key: str | None, form: str, force: bool, target: Path
-) -> None:
-    """Write features for other programs, to files named TARGET plus the format's endings."""
-    from imbpipe.cache.export import export as export_features
-    from imbpipe.cache.store import FeatureStore
-
-    done = export_features(FeatureStore(cache).load(dataset, encoder, key=key), form, target, force=force)
-    for path in done.paths:
-        tell(str(path))
+cache.add_command(export)
+cache.add_command(import_)
 
 
 @cache.command()

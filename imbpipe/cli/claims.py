@@ -29,6 +29,7 @@ PROTOCOLS = (Path("experiments/paper.toml"), Path("experiments/paper-code.toml")
 @options.root
 @options.cache
 @options.cached
+@options.memory
 @options.device
 @options.as_json
 def claims(
@@ -37,6 +38,7 @@ def claims(
     root: Path | None,
     cache: Path,
     cached: bool,
+    memory: int | None,
     device: str,
     as_json: bool,
 ) -> None:
@@ -62,7 +64,7 @@ def claims(
     plans = [read_experiment(path) for path in experiments or PROTOCOLS]
     for plan in plans:
         check_metric(plan.metric)
-    around = Surroundings(FeatureStore(cache), root, device, cached, say, bar)
+    around = Surroundings(FeatureStore(cache, memory=memory), root, device, cached, say, bar)
     placed = [each for plan in plans for each in _put(plan, around, ResultStore(cache))]
     words = overall(placed)
     files = draw_claims(placed, words, out)

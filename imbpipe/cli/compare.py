@@ -9,6 +9,7 @@ import click
 from imbpipe.cli import options
 from imbpipe.cli.forecast import tell_forecast
 from imbpipe.cli.output import bar, number, print_json, print_table, say, tell, tell_wrapped
+from imbpipe.cli.tracking import open_tracker
 
 if TYPE_CHECKING:
     from imbpipe.experiments.pool import Pool
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 )
 @options.cached
 @options.dry_run
+@options.memory
 @options.device
+@options.track
 @options.as_json
 def compare(
     experiment: Path,
@@ -33,7 +36,9 @@ def compare(
     metric: str | None,
     cached: bool,
     dry_run: bool,
+    memory: int | None,
     device: str,
+    track: str | None,
     as_json: bool,
 ) -> None:
     """Run a whole experiment file: encode what is missing, train what is missing, rank.
@@ -62,11 +67,13 @@ def compare(
     plan = read_experiment(experiment)
     metric = metric or plan.metric
     check_metric(metric)
-    around = Surroundings(FeatureStore(cache), root, device, cached, say, bar)
+    around = Surroundings(FeatureStore(cache, memory=memory), root, device, cached, say, bar)
     if dry_run:
         tell_forecast(forecast(plan, around), as_json=as_json)
         return
+    log = open_tracker(track, cache)
     results = ResultStore(cache)
+    compared: list[tuple[Pool, Ranking]] = []
     report: list[dict[str, Any]] = []
     for data, features in places(plan, around):
         pool = pool_of(plan, data, features)
@@ -75,6 +82,7 @@ def compare(
         ranking = rank(Trials(pool, results), metric, margin=plan.margin, choose=plan.choose)
         place = {"dataset": data.name, "encoder": features.encoder, "metric": metric}
         report += [{**place, **asdict(row)} for row in ranking.rows]
+        compared += [(pool, ranking)] if track else []
         if not as_json:
             tell_ranking(pool, ranking)
     kept = results.save_table(f"ranking-{experiment.stem}", report)
@@ -83,6 +91,10 @@ def compare(
     else:
         tell("")
         tell(f"This ranking: pandas.read_parquet('{kept}')")
+    for pool, ranking in compared:
+        from imbpipe.tracking.differences import of_ranking
+
+        log(pool.grids, results, of_ranking(ranking))
 
 
 def tell_ranking(pool: "Pool", ranking: "Ranking") -> None:

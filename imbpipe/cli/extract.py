@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imbpipe.cli import options
+from imbpipe.cli.engines import Where, where
 from imbpipe.cli.forecast import expected
 from imbpipe.cli.output import bar, print_json, say, tell
 from imbpipe.errors import EXIT_INTERRUPTED, EXIT_QUARANTINED
 
 if TYPE_CHECKING:
+    from imbpipe.cache.entries import Entry
     from imbpipe.datasets.dataset import Dataset
+    from imbpipe.datasets.options import ReadOptions
+    from imbpipe.encoders.recipe import Recipe
+    from imbpipe.extract.describe import Description
+    from imbpipe.extract.loop import Summary
+    from imbpipe.types import Progress
+
+    Done = tuple[Description, Summary]
+    Runner = Callable[[Dataset, Progress, Callable[[], bool]], Done]
 
 
 @contextmanager
@@ -66,22 +76,19 @@ def stop_flag() -> Iterator[Callable[[], bool]]:
     help="Threads that read and decode; default: auto, as many as keep the encoder busy.",
 )  # fmt: skip
 @options.compute
-@click.option(
-    "--max-bad", type=options.Share(), metavar="SHARE",
-    help="Stop when more than this share of the images (1% or 0.01) cannot be read; default: set them aside, "
-    "go on.",
-)  # fmt: skip
+@options.max_bad
 @click.option(
     "--template", "templates", multiple=True, metavar="TEXT",
     help="CLIP: a caption with {} for the class name, as 'a photo of a {}.'; several are averaged.",
 )  # fmt: skip
 @click.option("--rehash", is_flag=True, help="Trust no modification time: read every image again.")
+@where
 @options.dry_run
 @options.label_reading
 @options.as_json
 def extract(
     dataset: str, encoder: str, weights: str, root: Path | None, cache: Path, device: str,
-    compute: Any, reading: Any, dry_run: bool, as_json: bool, **how: Any,
+    compute: Any, reading: Any, where: Where, dry_run: bool, as_json: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Encode every image once with a frozen encoder into one HDF5 file.
 
@@ -95,35 +102,39 @@ def extract(
       imbpipe extract --encoder clip --dataset my/folder --weights ViT-B-32.pt
     """
     from imbpipe.cache.entries import read_entry
-    from imbpipe.cache.fill import fill
     from imbpipe.cache.layout import Folder
-    from imbpipe.cache.store import FeatureStore
     from imbpipe.datasets.load import load_dataset
-    from imbpipe.encoders.load import load_encoder
-    from imbpipe.extract.spec import spec_of
+    from imbpipe.encoders.recipe import Recipe
 
     if how["workers"] == "auto":
         how["workers"] = None
     labels = load_dataset(dataset, root=root, options=replace(reading, images_needed=False))
     if dry_run:
-        _tell_work(labels, encoder, weights, device, cache, how["dtype"], as_json=as_json)
+        _tell_work(labels, encoder, weights, device, cache, how["dtype"], where, as_json=as_json)
         return
-    network = load_encoder(encoder, weights=weights, device=device, compute=compute)
-    with bar("drawing", "images") as progress:
-        data = load_dataset(dataset, root=root, options=replace(reading, progress=progress))
-    for note in data.notes:
-        say(note)
-    with bar("encoding", "images") as progress, stop_flag() as stopped:
-        summary = fill(FeatureStore(cache), data, network, progress=progress, should_stop=stopped, **how)
-    entry = read_entry(Folder.of(cache, data.name, network.name, spec_of(network, dtype=how["dtype"])).path)
+    recipe = Recipe(encoder, weights, device, compute)
+    with _runner(where, recipe, cache, dataset, root, reading, how) as run:
+        with bar("drawing", "images") as progress:
+            data = load_dataset(dataset, root=root, options=replace(reading, progress=progress))
+        for note in data.notes:
+            say(note)
+        with bar("encoding", "images") as progress, stop_flag() as stopped:
+            about, summary = run(data, progress, stopped)
+    entry = read_entry(Folder.of(cache, data.name, about.name, about.spec).path)
     if as_json:
-        report = {"dataset": data.name, "encoder": network.name, "set_aside": entry.quarantined}
-        print_json({**report, "weights": asdict(network.weights), **asdict(summary)})
+        report = {"dataset": data.name, "encoder": about.name, "set_aside": entry.quarantined}
+        print_json({**report, "weights": asdict(about.weights), **asdict(summary)})
     else:
         tell(
-            f"{data.name}, {network.name} ({network.weights.kind} weights): "
+            f"{data.name}, {about.name} ({about.weights.kind} weights): "
             f"{summary.encoded} images encoded, "
             f"{entry.rows - summary.encoded} already there, {entry.quarantined} set aside."
+        )
+    if where.shard and not summary.stopped and not as_json:
+        _tell_shard(where.shard, entry)
+    if about.reads and not (summary.stopped or where.shard or Folder(entry.path).text.exists()):
+        say(
+            f"{about.weights.origin} holds no text tower: these features are not for zero-shot and text-init."
         )
     for path, reason in summary.quarantined:
         say(f"Set aside: {path}: {reason}")
@@ -138,19 +149,69 @@ def extract(
         sys.exit(EXIT_QUARANTINED)
 
 
+@contextmanager
+def _runner(
+    where: Where, recipe: "Recipe", cache: Path, dataset: str, root: Path | None, reading: "ReadOptions",
+    how: dict[str, Any],
+) -> Iterator["Runner"]:  # fmt: skip
+    """What encodes, wherever that is. The encoder, or the machines, are there before an image is drawn."""
+    from imbpipe.cache.fill import fill
+    from imbpipe.cache.shards import EncodeShard, fill_by_shards
+    from imbpipe.cache.spread import spread
+    from imbpipe.cache.store import FeatureStore
+    from imbpipe.cache.worker import Worker
+    from imbpipe.extract.describe import describe
+
+    store = FeatureStore(cache)
+    if where.engine == "local":
+        network = recipe.load()
+        shard = Worker(*where.shard) if where.shard else Worker()
+
+        def here(data: "Dataset", progress: "Progress", stopped: Callable[[], bool]) -> "Done":
+            told: dict[str, Any] = {"progress": progress, "should_stop": stopped}
+            summary = fill(store, data, network, shard=shard, **told, **how)
+            return describe(network, how["dtype"]), summary
+
+        yield here
+        return
+    with where.opened() as engine:
+
+        def there(data: "Dataset", progress: "Progress", stopped: Callable[[], bool]) -> "Done":
+            told: dict[str, Any] = {"progress": progress, "should_stop": stopped}
+            if where.engine == "ray":
+                return spread(store, data, recipe, engine, **told, **how)
+            whole = EncodeShard(store, dataset, root, reading, recipe, Worker(), how)
+            return fill_by_shards(data, whole, engine, **told)
+
+        yield there
+
+
+def _tell_shard(shard: tuple[int, int], entry: "Entry") -> None:
+    left = entry.images - entry.rows - entry.quarantined
+    number, count = shard
+    if left:
+        tell(f"Shard {number + 1}/{count} is done; {left} images are left to the other shards.")
+    else:
+        tell(f"Shard {number + 1}/{count} is done, and all others are. Run: imbpipe cache pack")
+
+
 def _tell_work(
-    data: "Dataset", encoder: str, weights: str, device: str, cache: Path, dtype: str, *, as_json: bool
-) -> None:
+    data: "Dataset", encoder: str, weights: str, device: str, cache: Path, dtype: str, where: Where,
+    *, as_json: bool,
+) -> None:  # fmt: skip
     from imbpipe.cache.freshness import pending
     from imbpipe.cache.rates import Rates, encoding
     from imbpipe.encoders.frozen import resolve_device
 
     kind = weights if weights in ("pretrained", "random") else "file"
     left = pending(cache, data, encoder, weights=kind, dtype=dtype)
-    seconds = Rates(cache).seconds(encoding(encoder, resolve_device(device)), left)
+    place = resolve_device(device) if where.engine == "local" else where.engine
+    seconds = Rates(cache).seconds(encoding(encoder, place), left)
     if as_json:
         print_json({"dataset": data.name, "encoder": encoder, "images": len(data), "to_encode": left,
                     "encode_seconds": seconds})  # fmt: skip
         return
     time = f", {expected(seconds)}" if left else ""
+    if where.shard:
+        time += f", by all {where.shard[1]} shards together"
     tell(f"{data.name} by {encoder}: would encode {left:,} of {len(data):,} images{time}.")

@@ -73,7 +73,8 @@ datasets = _command(
     "datasets",
     _datasets,
     "List the data sets, where to get them and under what terms.\n\n"
-    "Any folder with one subfolder a class and any CSV or Parquet table of images and labels works as well.",
+    "Any folder with one subfolder a class and any CSV or Parquet table of images and labels works as well, "
+    "and hf:NAME[#CONFIG][@REVISION][:SPLIT] of Hugging Face.",
 )
 encoders = _command(
     "encoders",
@@ -85,7 +86,7 @@ encoders = _command(
 
 @click.command()
 @options.as_json
-@click.option("--markdown", is_flag=True, help="Print the README's table.")
+@click.option("--markdown", is_flag=True, help="Print the documentation's table.")
 def strategies(as_json: bool, markdown: bool) -> None:
     """List the strategies, their parameters and sources."""
     if markdown:

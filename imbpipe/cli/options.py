@@ -1,5 +1,6 @@
 """Options that several commands share, and the parameters that strategies bring."""
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -9,9 +10,27 @@ import click
 
 Command = Callable[..., Any]
 
+
+class Size(click.ParamType):
+    """A number of bytes, with or without a unit."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Fails with a usage error for anything else."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)(i?)B?", value.strip(), re.IGNORECASE)
+        if not found:
+            self.fail(f"{value!r} is no size: give 2GB, 512MiB or a number of bytes.", param, ctx)
+        number, letter, binary = found.groups()
+        return int(float(number) * (1024 if binary else 1000) ** " KMGT".index(letter.upper() or " "))
+
+
 dataset = click.option(
     "--dataset", default="sample", show_default=True, metavar="NAME|PATH",
-    help="A name (see `imbpipe datasets`), a folder with one subfolder a class, or a CSV or Parquet table.",
+    help="A name (see `imbpipe datasets`), a folder with one subfolder a class, a CSV or Parquet table, or "
+    "hf:NAME of Hugging Face.",
 )  # fmt: skip
 root = click.option(
     "--root", type=click.Path(path_type=Path), metavar="DIR",
@@ -28,10 +47,19 @@ device = click.option(
 cached = click.option(
     "--cached", is_flag=True, help="Encode nothing: take features that are there; images need not be."
 )
+memory = click.option(
+    "--memory", type=Size(), metavar="SIZE",
+    help="What features may take in memory, as 2GB or 512MiB; larger ones stay in their file and are read in "
+    "shuffled blocks while heads train. Default: half of what is available.",
+)  # fmt: skip
 dry_run = click.option(
     "--dry-run", is_flag=True, help="Only say what would be encoded and trained, and how long it should take."
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+track = click.option(
+    "--track", metavar="NAME",
+    help="Also log runs and differences, earlier ones too: mlflow (to $MLFLOW_TRACKING_URI) or tensorboard.",
+)  # fmt: skip
 split = click.option(
     "--split", type=click.Choice(["stratified", "random", "official"]),
     default="stratified", show_default=True,
@@ -90,6 +118,13 @@ class Share(click.ParamType):
         if not 0 <= number <= 1:
             self.fail(f"{text!r} is no share of 0 to 1: give 0.01 or 1%.", param, ctx)
         return number
+
+
+max_bad = click.option(
+    "--max-bad", type=Share(), metavar="SHARE",
+    help="Stop when more than this share of the images (1% or 0.01) cannot be read; default: set them aside, "
+    "go on.",
+)  # fmt: skip
 
 
 def label_reading(command: Command) -> Command:

@@ -40,12 +40,14 @@ if TYPE_CHECKING:
 @options.dry_run
 @options.root
 @options.cache
+@options.memory
 @options.device
 @options.label_reading
 @options.as_json
 def quickstart(
     dataset: str, encoder: str | None, seeds: int | None, splits: int | None, out: Path, show: bool | None,
-    dry_run: bool, root: Path | None, cache: Path, device: str, reading: "ReadOptions", as_json: bool,
+    dry_run: bool, root: Path | None, cache: Path, memory: int | None, device: str,
+    reading: "ReadOptions", as_json: bool,
 ) -> None:  # fmt: skip
     """From your own images to the answer: encode, compare a short list, make the page.
 
@@ -86,7 +88,7 @@ def quickstart(
     how = {name: value for name, value in how.items() if value is not None}
     names = (encoder,) if encoder else ENCODERS
     plan = quick_experiment(quick_file(source, data.task, names, _said(reading), **how))
-    around = Surroundings(FeatureStore(cache), root, device, False, say, bar)
+    around = Surroundings(FeatureStore(cache, memory=memory), root, device, False, say, bar)
     if dry_run:
         tell_forecast(forecast(plan, around), as_json=as_json)
         return

@@ -8,6 +8,7 @@ import click
 
 from imbpipe.cli import options
 from imbpipe.cli.output import bar, number, print_json, print_table, say, tell, tell_wrapped
+from imbpipe.cli.tracking import open_tracker
 
 if TYPE_CHECKING:
     from imbpipe.datasets.options import ReadOptions
@@ -55,10 +56,12 @@ if TYPE_CHECKING:
     help="A class's threshold maximises F-beta on the validation images.",
 )  # fmt: skip
 @options.metric
+@options.memory
 @options.device
 @options.label_reading
+@options.track
 @options.as_json
-def train(cache: Path, metric: str, device: str, as_json: bool, **choice: Any) -> None:
+def train(cache: Path, metric: str, device: str, track: str | None, as_json: bool, **choice: Any) -> None:
     """Train heads over cached features and compare with the baseline.
 
     Nothing is encoded here, and no run is trained twice. The table gives the metric's mean over the
@@ -76,6 +79,7 @@ def train(cache: Path, metric: str, device: str, as_json: bool, **choice: Any) -
     from imbpipe.experiments.table import compare_with_baseline
 
     _ = METRICS[metric]
+    log = open_tracker(track, cache)
     settings = read_settings(choice["strategies"], options.strategy_parameters(choice))
     grid = _grid(settings, cache, **choice)
     results = ResultStore(cache)
@@ -84,11 +88,15 @@ def train(cache: Path, metric: str, device: str, as_json: bool, **choice: Any) -
     rows = compare_with_baseline(grid.results(results), metric)
     if as_json:
         print_json([asdict(row) for row in rows])
-        return
-    for line in heading(grid, metric):
-        tell_wrapped(line)
-    print_table(*comparison_table(rows, metric))
-    tell(f"Every class and metric: pandas.read_parquet('{results.metrics_path(*grid.place, '').parent}')")
+    else:
+        for line in heading(grid, metric):
+            tell_wrapped(line)
+        print_table(*comparison_table(rows, metric))
+        tell(f"Every class and metric: pandas.read_parquet('{results.metrics_path(*grid.place, '').parent}')")
+    if track is not None:
+        from imbpipe.tracking.differences import of_table
+
+        log([grid], results, of_table(rows, metric))
 
 
 def _grid(
@@ -99,6 +107,7 @@ def _grid(
     root: Path | None,
     encoder: str | None,
     key: str | None,
+    memory: int | None,
     reading: "ReadOptions",
     **how: Any,
 ) -> "Grid":
@@ -106,15 +115,16 @@ def _grid(
     from imbpipe.datasets.labels import rare_class_notes
     from imbpipe.datasets.load import load_dataset
     from imbpipe.datasets.splits import make_split
-    from imbpipe.experiments.choose import features_of
+    from imbpipe.experiments.choose import features_of, tell_streamed
     from imbpipe.experiments.grid import Grid
     from imbpipe.experiments.material import gather
     from imbpipe.heads.run import HeadConfig, Protocol
 
-    store = FeatureStore(cache)
+    store = FeatureStore(cache, memory=memory)
     data = load_dataset(dataset, root=root, options=replace(reading, images_needed=False))
     features = features_of(data, encoder, key, store)
     store.check_fresh(data, features)
+    tell_streamed(features, say)
     material = gather(data, features)
     for note in [*data.notes, *rare_class_notes(material.dataset)]:
         say(note)

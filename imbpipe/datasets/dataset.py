@@ -21,6 +21,7 @@ class Dataset:
     name: as the user gave it; a path's last component where a path was given.
     ids: n unique ids. images: n paths (looked for when labels are read, opened when encoded).
     labels: (n, c) bool. class_names: c names, in the order of the columns.
+    task: one label an image, or several.
     official: (n,) TRAIN, VALIDATION or TEST where the owner publishes a division, else None.
     notes: what was left out while reading, in words; for the user's eyes.
     """

@@ -38,7 +38,7 @@ def read_folder(folder: Path, options: ReadOptions) -> Dataset:
     (unless `allow_missing`), a folder that cannot be read or that contains itself.
     Source: the convention of torchvision's ImageFolder.
     """
-    bases = _division(folder)
+    bases = division(folder)
     files = [file for base, part in bases.items() for file in _files(folder, base, part)]
     images = [file for file in files if file.name and is_image(file.path)]
     names = _class_names(folder, images)
@@ -51,7 +51,7 @@ def read_folder(folder: Path, options: ReadOptions) -> Dataset:
     check_unique(ids, lambda row: images[row].path)
     column = {name: c for c, name in enumerate(names)}
     return Dataset(
-        _text(folder.resolve().name),
+        text_of(folder.resolve().name),
         ids,
         tuple(Path(file.path) for file in images),
         np.eye(len(names), dtype=bool)[[column[file.name] for file in images]],
@@ -74,7 +74,7 @@ def _deeper(folder: Path, images: list[_File], bases: dict[Path, int]) -> list[s
     ]
 
 
-def _division(folder: Path) -> dict[Path, int]:
+def division(folder: Path) -> dict[Path, int]:
     """The folders that hold class folders, and the part that each is; `folder` itself without a division."""
     inside = [entry.name for entry in _visible(folder) if entry.is_dir()]
     parts = {name: PARTS[name.lower()] for name in inside if name.lower() in PARTS}
@@ -91,14 +91,14 @@ def _division(folder: Path) -> dict[Path, int]:
 
 def _files(folder: Path, base: Path, part: int) -> Iterator[_File]:
     for entry in _visible(base):
-        name = _text(entry.name) if entry.is_dir() else ""
+        name = text_of(entry.name) if entry.is_dir() else ""
         paths = list(_walk(entry.path, ())) if name else [entry.path]
         if not any(map(is_image, paths)) and name:
             raise DatasetError(
                 f"the class folder {entry.path} holds no image", "Put images there or remove it"
             )
         for path in paths:
-            yield _File(_text(os.path.relpath(path, folder)), path, name, part)
+            yield _File(text_of(os.path.relpath(path, folder)), path, name, part)
 
 
 def _walk(folder: str, above: tuple[str, ...]) -> Iterator[str]:
@@ -122,7 +122,7 @@ def _visible(folder: Path | str) -> list[os.DirEntry[str]]:
         raise DatasetError(f"cannot list {folder}: {error.strerror}", "Check its permissions") from None
 
 
-def _text(name: str) -> str:
+def text_of(name: str) -> str:
     """A name that can be printed and stored: Unicode form C, bytes that are no text as escapes."""
     return show(unicodedata.normalize("NFC", name))
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from imbpipe.datasets.dataset import DATASETS, Dataset
 from imbpipe.datasets.folder import read_folder
+from imbpipe.datasets.huggingface import PREFIX, holds_images, is_saved, read_huggingface
+from imbpipe.datasets.metadata import has_metadata, read_metadata
 from imbpipe.datasets.options import STRICT, ReadOptions
 from imbpipe.datasets.tabular import SUFFIXES, read_tabular
 from imbpipe.errors import DatasetError, UnknownNameError
@@ -15,22 +17,30 @@ KINDS = f"a folder with one subfolder a class, or a {', '.join(SUFFIXES)} file"
 def load_dataset(name_or_path: str, *, root: Path | None = None, options: ReadOptions = STRICT) -> Dataset:
     """Read the labels of a data set and find its images; no image is opened.
 
-    name_or_path: a registered name, else a path to a folder (see `read_folder`) or a table (see
-        `read_tabular`); "./planet" is always a path.
-    root: where registered data sets lie; None: $IMBPIPE_DATA, else ./data.
+    name_or_path: a registered name, else a path to a folder (see `read_folder`, `read_metadata`) or a table
+        (see `read_tabular`); "./planet" is always a path. "hf:…": see `read_huggingface`, which also reads
+        what `datasets` saved.
+    root: where registered data sets lie; None: $IMBPIPE_DATA, else ./data. options: how labels are read.
     Raises DatasetError: what is wrong in which row of which file. UnknownNameError: neither name nor path.
     """
+    place = root or Path(os.environ.get("IMBPIPE_DATA") or "data")
+    if name_or_path.startswith(PREFIX):
+        return read_huggingface(name_or_path, place, options)
     try:
         loader = DATASETS[name_or_path]
     except UnknownNameError as unknown:
-        return _read_path(name_or_path, options, unknown)
-    return loader(root or Path(os.environ.get("IMBPIPE_DATA") or "data"), options)
+        return _read_path(name_or_path, place, options, unknown)
+    return loader(place, options)
 
 
-def _read_path(text: str, options: ReadOptions, unknown: UnknownNameError) -> Dataset:
+def _read_path(text: str, root: Path, options: ReadOptions, unknown: UnknownNameError) -> Dataset:
     path = Path(text)
     if text and os.path.isdir(path):
-        return read_folder(path, options)
+        if is_saved(path):
+            return read_huggingface(f"{PREFIX}{text}", root, options)
+        return read_metadata(path, options) if has_metadata(path) else read_folder(path, options)
+    if path.suffix.lower() == ".parquet" and path.is_file() and holds_images(path):
+        return read_huggingface(f"{PREFIX}{text}", root, options)
     if path.suffix.lower() in SUFFIXES:
         return read_tabular(path, options)
     if text and os.path.exists(path):

@@ -37,7 +37,14 @@ def read_tabular(path: Path, options: ReadOptions) -> Dataset:
     Raises DatasetError: see `read_delimited`, `read_parquet`, `encode_tags`, `find_images`; no column that
     is known to name images or labels.
     """
-    table = read_parquet(path) if path.suffix.lower() == ".parquet" else read_delimited(path)
+    return read_table(
+        read_parquet(path) if path.suffix.lower() == ".parquet" else read_delimited(path), options
+    )
+
+
+def read_table(table: Table, options: ReadOptions) -> Dataset:
+    """As `read_tabular`, of a table that was read."""
+    path = table.path
     image_column = image_column_of(table, options)
     ids = [name.removeprefix("./") for name in table.column(image_column, "--image-column")]
     check_ids(ids, table.place)

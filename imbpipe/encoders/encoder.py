@@ -34,7 +34,7 @@ class Weights:
 class Encoder(Protocol):
     """A frozen network with its own preprocessing.
 
-    name: as the user gives it ("clip"). dim: dimensions of a feature.
+    name: as the user gives it ("clip"). dim: dimensions of a feature. weights: where they came from.
     device: where it computes, as torch names it ("cpu", "cuda").
     identity: everything but the parameters that changes a number (library, architecture, layer, every
         preprocessing field, backend, versions), as JSON values; with `weights.sha256` part of the store's
@@ -52,7 +52,7 @@ class Encoder(Protocol):
     resize: Resize | None
 
     def preprocess(self, image: "Image") -> "torch.Tensor":
-        """RGB image -> (3, h, w) float32, as the encoder's own library does it."""
+        """RGB `image` -> (3, h, w) float32, as the encoder's own library does it."""
 
     def encode(self, pixels: "torch.Tensor") -> Features:
         """(b, 3, h, w) -> (b, dim) float32, without gradient, parameters and statistics unchanged.

@@ -10,7 +10,7 @@ from imbpipe.encoders.architecture import Architecture, Official, Tensors, TextT
 from imbpipe.encoders.assemble import assemble
 from imbpipe.encoders.compute import Compute
 from imbpipe.encoders.encoder import ENCODERS, Encoder
-from imbpipe.errors import UsageError
+from imbpipe.errors import NoTextError, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -143,9 +143,15 @@ def _text_tower(config: dict[str, Any]) -> "torch.nn.Module":
 
 
 def _fit_text(config: dict[str, Any], tensors: Tensors) -> "torch.nn.Module":
-    """A checkpoint holds the text tower under a name of its own, or spread out beside the image tower."""
+    """A checkpoint holds the text tower under a name of its own, or spread out beside the image tower.
+
+    Raises NoTextError: it holds none.
+    """
     tower = _text_tower(config)
     own = {name.removeprefix("text."): tensor for name, tensor in tensors.items() if name.startswith("text.")}
     wanted = tower.state_dict()
-    tower.load_state_dict(own or {name: tensor for name, tensor in tensors.items() if name in wanted})
+    found = own or {name: tensor for name, tensor in tensors.items() if name in wanted}
+    if not found:
+        raise NoTextError("the weights hold no text tower", "Give --weights a file with both towers")
+    tower.load_state_dict(found)
     return tower

@@ -27,6 +27,7 @@ class Effect:
     detectable: the least true difference that would have been found with a chance of 80 %.
     classes: (...) how many went in. left_out: (c,) classes with fewer than two positives or negatives in a
         test part, left out for both. images: distinct ones, tested in any split.
+    metric, confidence: as they were asked for.
     seeds: of the split that has fewest; 1 says that seed noise is not covered. splits: 1 says that it holds
         for this training part.
     """
@@ -68,6 +69,7 @@ def effect(
 ) -> Effect:
     """What ours change in a metric, averaged over each mask's classes.
 
+    metric: see `imbpipe metrics`. confidence: of the interval, and one minus the level of the verdicts.
     trials: one a split. classes: (..., c) masks: (c,) for one mean, `np.eye(c, dtype=bool)` for every class;
         or (..., c) float64, what each class counts in a contrast, which is NaN where one of them is left out.
     margin: a difference smaller than that counts as none; fixed before the scores are seen.

@@ -49,7 +49,7 @@ class Scored:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(k, c)."""
+        """(k, c): heads and classes."""
         return self.scores.shape[0], self.scores.shape[2]
 
     @cached_property

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from imbpipe.cache.spec import IMPORTED_PREFIX
 from imbpipe.cache.store import Entry, FeatureStore
+from imbpipe.cache.stored import StoredFeatures
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.load import load_dataset
 from imbpipe.datasets.options import ReadOptions
 from imbpipe.encoders.encoder import Encoder
-from imbpipe.errors import DatasetError, ResultsError, WeightsError
+from imbpipe.errors import DatasetError, ResultsError, WeightsError, gigabytes
 from imbpipe.types import FeatureSet
 
 Say = Callable[[str], None]
@@ -27,10 +29,12 @@ def choose_dataset(
 
 
 def choose_encoder(alternatives: Sequence[str], *, device: str, say: Say) -> Encoder | None:
-    """The first encoder whose weights can be had; None where none can."""
+    """The first encoder whose weights can be had; None where none can, as of imported features."""
     from imbpipe.encoders.load import load_encoder
 
     for name in alternatives:
+        if name.startswith(IMPORTED_PREFIX):
+            continue
         try:
             return load_encoder(name, device=device)
         except WeightsError as error:
@@ -46,7 +50,7 @@ def choose_features(alternatives: Sequence[str], dataset: Dataset, store: Featur
     for name in alternatives:
         for entry in _complete(dataset, store):
             if entry.encoder == name and entry.weights != "random":
-                return store.load(dataset.name, name, key=entry.key)
+                return store.open(dataset.name, name, key=entry.key)
     return None
 
 
@@ -58,7 +62,7 @@ def features_of(dataset: Dataset, encoder: str | None, key: str | None, store: F
     Raises StoreError, ResultsError: there are none, with the command that makes them.
     """
     if encoder is not None:
-        return store.load(dataset.name, encoder, key=key)
+        return store.open(dataset.name, encoder, key=key)
     known = {entry.encoder for entry in _complete(dataset, store)}
     if not known:
         raise ResultsError(
@@ -66,7 +70,17 @@ def features_of(dataset: Dataset, encoder: str | None, key: str | None, store: F
             f"Run: imbpipe extract --dataset {dataset.name}",
         )
     chosen = min(known, key=lambda name: (name != "clip", name != "resnet18", name))
-    return store.load(dataset.name, chosen, key=key)
+    return store.open(dataset.name, chosen, key=key)
+
+
+def tell_streamed(features: FeatureSet, say: Say) -> None:
+    """Say it where the features are larger than memory and stay in their file."""
+    stored = features.features
+    if isinstance(stored, StoredFeatures):
+        say(
+            f"{features.dataset} by {features.encoder}: {gigabytes(stored.nbytes)} of features, and "
+            f"{gigabytes(stored.memory)} of memory for them: they are read from their file while heads train."
+        )
 
 
 def _complete(dataset: Dataset, store: FeatureStore) -> list[Entry]:

@@ -2,17 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from imbpipe.datasets.frequency import class_counts, low_frequency
+from imbpipe.cache.stored import select
 from imbpipe.datasets.splits import Split
+from imbpipe.errors import TooLargeError, gigabytes
 from imbpipe.experiments.material import Material
-from imbpipe.experiments.results import ResultStore, RunScores, to_logits, to_scores
+from imbpipe.experiments.measure import measured
+from imbpipe.experiments.results import ResultStore
 from imbpipe.experiments.setting import Setting
 from imbpipe.experiments.training import train_grids
 from imbpipe.heads.run import Protocol, Run
@@ -55,7 +57,10 @@ class Grid:
 
     @cached_property
     def keys(self) -> dict[tuple[Setting, int], str]:
-        """Of every cell, a hash of all that its numbers depend on."""
+        """Of every cell, a hash of all that its numbers depend on.
+
+        But for the device and whether features are streamed: these change a run as another seed would.
+        """
         common = {
             "version": RESULTS_VERSION,
             "features": self.material.source.digest,
@@ -102,7 +107,7 @@ class Grid:
         """What strategies see: the training rows."""
         dataset = self.material.dataset
         return TrainingSet(
-            self.material.features[self.split.train],
+            select(self.material.features, self.split.train),
             dataset.labels[self.split.train],
             dataset.class_names,
             dataset.task,
@@ -110,10 +115,26 @@ class Grid:
         )
 
     def run(self, setting: Setting, seed: int) -> Run:
-        """The head that is to be trained for a cell."""
+        """The head that is to be trained for a cell.
+
+        Raises TooLargeError: the features stay in their file, and the strategy needs them in memory.
+        """
         rng = np.random.default_rng(seed)
-        plan = STRATEGIES[setting.strategy](self.training_set, rng, **setting.values)
+        try:
+            plan = STRATEGIES[setting.strategy](self.training_set, rng, **setting.values)
+        except TooLargeError:
+            raise self._too_large(setting.strategy) from None
         return Run(self.split.train, self.split.validation, plan, seed)
+
+    def _too_large(self, strategy: str) -> TooLargeError:
+        stored = self.material.stored
+        assert stored is not None
+        whole = len(self.material.source.ids) * stored.shape[1] * 4
+        return TooLargeError(
+            f"strategy {strategy!r} needs all features in memory to plan: {gigabytes(whole)}, "
+            f"and {gigabytes(stored.memory)} are allowed",
+            f"Give it --memory {-(-whole // 10**6)}MB where there is as much, or leave the strategy out",
+        )
 
     def keep(
         self, bank: "Bank", runs: Sequence[Run], cells: Sequence[tuple[Setting, int]], store: ResultStore
@@ -122,72 +143,18 @@ class Grid:
         from imbpipe.heads.slices import rows_an_epoch
 
         cut = runs[0].plan.cut or Cut(self.thresholds, self.beta)
-        scored = self._score(bank, cut, cells)
-        for run, cell, (metrics, scores) in zip(runs, cells, scored, strict=True):
+        for run, cell, (metrics, scores) in zip(runs, cells, measured(self, bank, cut, cells), strict=True):
             metrics["rows"] = rows_an_epoch(run, self.protocol.epochs)
             store.save(*self.place, self.keys[cell], metrics, scores)
 
     @cached_property
     def training_set(self) -> TrainingSet:
-        """`plan_data`, made once."""
+        """`plan_data`, made once, and let go by `release`."""
         return self.plan_data()
 
-    def _score(
-        self, bank: "Bank", cut: Cut, cells: Sequence[tuple[Setting, int]]
-    ) -> Iterator[tuple["pd.DataFrame", RunScores]]:
-        from imbpipe.evaluation.metrics import Scored, evaluate
-        from imbpipe.evaluation.thresholds import thresholds_by
-
-        dataset, split = self.material.dataset, self.split
-        validation, test = (
-            to_scores(to_logits(bank.scores(self.material.features[rows])))
-            for rows in (split.validation, split.test)
-        )
-        thresholds = thresholds_by(cut, dataset.labels[split.validation], validation)
-        metrics = evaluate(Scored(test, dataset.labels[split.test], thresholds))
-        for place, (setting, seed) in enumerate(cells):
-            columns = {name: values[place] for name, values in metrics.items()}
-            scores = RunScores(
-                validation[place],
-                test[place],
-                dataset.labels[split.validation],
-                dataset.labels[split.test],
-                split.validation,
-                split.test,
-                dataset.class_names,
-                thresholds[place],
-            )
-            yield self._table(setting, seed, thresholds[place], columns), scores
-
-    def _table(
-        self, setting: Setting, seed: int, thresholds: np.ndarray, metrics: dict[str, Any]
-    ) -> "pd.DataFrame":
-        import pandas as pd
-
-        dataset, source = self.material.dataset, self.material.source
-        counts = class_counts(dataset.labels[self.split.train])
-        return pd.DataFrame(
-            {
-                "run": self.keys[setting, seed],
-                "dataset": dataset.name,
-                "task": dataset.task,
-                "images": len(dataset),
-                "encoder": source.encoder,
-                "weights": source.spec["weights"],
-                "strategy": setting.strategy,
-                "setting": setting.label,
-                "parameters": setting.parameters,
-                "seed": seed,
-                "split": self.split.name,
-                "class_name": dataset.class_names,
-                "count_all": class_counts(dataset.labels),
-                "count_train": counts,
-                "low_frequency": low_frequency(counts, self.percentile),
-                "positives_test": class_counts(dataset.labels[self.split.test]),
-                "threshold": thresholds,
-                **metrics,
-            }
-        )
+    def release(self) -> None:
+        """Let go of what only planning needs: a copy of the training features and what was made of it."""
+        self.__dict__.pop("training_set", None)
 
 
 def _digest(array: np.ndarray, names: Sequence[str] = ()) -> str:

@@ -4,23 +4,35 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from imbpipe.cache.stored import StoredFeatures, check_finite, select
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.errors import ResultsError, StoreError
-from imbpipe.types import Features, FeatureSet
+from imbpipe.types import Features, FeatureSet, FeatureSource
 
 
 @dataclass(frozen=True, eq=False)
 class Material:
     """What heads are trained on: row i of `features` belongs to image i of `dataset`.
 
-    features: (n, d). dataset: n images that have features. source: the set the features came from.
-    left_out: ids of images that could not be read when they were encoded.
+    features: (n, d), in memory or in the file. dataset: n images that have features. source: the set the
+    features came from. left_out: ids of images that could not be read when they were encoded.
+
+    Raises StoreError: a feature is not finite.
     """
 
-    features: Features
+    features: FeatureSource
     dataset: Dataset
     source: FeatureSet
     left_out: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.features, np.ndarray):  # stored ones were checked when they were opened
+            check_finite(self.features, self.dataset.ids)
+
+    @property
+    def stored(self) -> StoredFeatures | None:
+        """The features, where they stay in the file."""
+        return self.features if isinstance(self.features, StoredFeatures) else None
 
     @property
     def text(self) -> Features | None:
@@ -46,7 +58,7 @@ def gather(dataset: Dataset, source: FeatureSet) -> Material:
         raise ResultsError(f"no image of {dataset.name!r} could be read when it was encoded")
     rows = np.array([row_of[id_] for id_ in dataset.ids if id_ in row_of])
     in_order = len(rows) == len(source.ids) and np.array_equal(rows, np.arange(len(rows)))
-    features = source.features if in_order else source.features[rows]
+    features = source.features if in_order else select(source.features, rows)
     left_out = tuple(id_ for id_, kept in zip(dataset.ids, keep, strict=True) if not kept)
     return Material(features, _subset(dataset, keep), source, left_out)
 

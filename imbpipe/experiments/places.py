@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imbpipe.cache.fill import fill
+from imbpipe.cache.spec import IMPORTED, weights_kind
 from imbpipe.cache.store import FeatureStore
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.encoders.encoder import Encoder
 from imbpipe.errors import ResultsError
-from imbpipe.experiments.choose import Say, choose_dataset, choose_encoder, choose_features
+from imbpipe.experiments.choose import Say, choose_dataset, choose_encoder, choose_features, tell_streamed
 from imbpipe.experiments.experiment import Alternatives, Experiment
 from imbpipe.types import FeatureSet, Progress
 
@@ -49,8 +50,9 @@ def places(experiment: Experiment, around: Surroundings) -> Iterator[tuple[Datas
                 _encode(data, encoder, around)
             features = choose_features(alternatives, data, around.store)
             if features is not None:
-                if around.cached:
+                if around.cached or weights_kind(features.spec) == IMPORTED:
                     around.store.check_fresh(data, features)
+                tell_streamed(features, around.say)
                 found = True
                 yield data, features
     if not found and around.cached:

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -70,7 +70,7 @@ def extract(
                 progress(sink.committed, total)
             if max_bad is not None and len(bad) > max_bad * (images or total):
                 sink.commit()
-                raise _too_many(bad, images or total, max_bad)
+                raise too_many_bad(bad, images or total, max_bad)
     sink.commit()
     if progress:
         progress(sink.committed, total)
@@ -90,7 +90,8 @@ def _hand_over(sink: FeatureSink, batch: EncodedBatch) -> int:
     return len(good)
 
 
-def _too_many(bad: list[tuple[str, str]], images: int, max_bad: float) -> DatasetError:
+def too_many_bad(bad: Sequence[tuple[str, str]], images: int, max_bad: float) -> DatasetError:
+    """The error for more bad images, each with path and reason, than the share `max_bad` of `images`."""
     path, reason = bad[0]
     return DatasetError(
         f"{len(bad)} of {images} images cannot be read, more than --max-bad {max_bad:g} allows "

@@ -1,5 +1,6 @@
 """What extraction needs of the place it writes to; the store implements it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -31,7 +32,7 @@ class FeatureSink(Protocol):
     batch_size: int
     """Rows of a full batch; the last one may hold fewer."""
 
-    pending: tuple[Batch, ...]
+    pending: Sequence[Batch]
     """Batches with at least one wanted row."""
 
     @property

@@ -71,7 +71,7 @@ class FigureInputs:
 
 
 def figure(name: str, needs: Needs) -> Callable[[Callable[[FigureInputs], "Figure"]], Callable]:
-    """Register the decorated function as figure `name`, drawn in the one style of all figures."""
+    """Register the decorated function, which `needs` that, as figure `name`, in the style of all."""
 
     def register(function: Callable[[FigureInputs], "Figure"]) -> Callable:
         @wraps(function)

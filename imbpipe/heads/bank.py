@@ -1,8 +1,9 @@
-"""Train many heads over features in memory: hundreds in the time of a few."""
+"""Train many heads over features in memory, or in a file that is larger: hundreds in the time of a few."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from imbpipe.cache.stored import StoredFeatures, blocks
 from imbpipe.errors import UsageError
 from imbpipe.heads.batches import Data
 from imbpipe.heads.checks import check
@@ -20,8 +22,9 @@ from imbpipe.heads.pool import workers
 from imbpipe.heads.run import Protocol, Run
 from imbpipe.heads.schedule import schedule
 from imbpipe.heads.slices import Slice, group_runs
+from imbpipe.heads.stream import buffered
 from imbpipe.heads.train import train_slice
-from imbpipe.types import Features, Progress
+from imbpipe.types import Features, FeatureSource, Progress, Rows
 
 ROWS = 4096
 """Rows scored at a time."""
@@ -44,39 +47,43 @@ class Bank:
     softmax: NDArray[np.bool_]
     device: str = "cpu"
 
-    def logits(self, features: Features) -> NDArray[np.float32]:
+    def logits(self, features: FeatureSource) -> NDArray[np.float32]:
         """(k, n, c) for features (n, d)."""
         return self._each_head(features, lambda z, softmax: z)
 
-    def scores(self, features: Features) -> NDArray[np.float32]:
+    def scores(self, features: FeatureSource) -> NDArray[np.float32]:
         """(k, n, c) in [0, 1] for features (n, d)."""
         return self._each_head(
             features, lambda z, softmax: torch.softmax(z, 2) if softmax else torch.sigmoid(z)
         )
 
-    def _each_head(self, features: Features, finish: Callable[[Tensor, bool], Tensor]) -> NDArray[np.float32]:
+    def _each_head(
+        self, features: FeatureSource, finish: Callable[[Tensor, bool], Tensor]
+    ) -> NDArray[np.float32]:
         bias = self.parameters["output.bias"]
         out = np.empty((len(self.runs), len(features), bias.shape[1]), bias.dtype)
 
         @torch.inference_mode()
-        def fill(head: int, start: int) -> None:
-            some = slice(start, start + ROWS)
+        def fill(head: int, rows: Rows | slice, block: Features) -> None:
             p = {name: torch.from_numpy(value[head : head + 1]) for name, value in self.parameters.items()}
             p = {name: (value if value.ndim == 3 else value[..., None]) for name, value in p.items()}
             p = {name: value.to(self.device) for name, value in p.items()}
-            z = logits(p, as_tensor(features[some], out.dtype).to(self.device))
-            out[head, some] = finish(z, bool(self.softmax[head]))[0].cpu().numpy()
+            z = logits(p, as_tensor(block, out.dtype).to(self.device))
+            out[head, rows] = finish(z, bool(self.softmax[head]))[0].cpu().numpy()
 
-        with workers(torch.get_num_threads()) as pool:
-            starts = range(0, len(features), ROWS)
-            jobs = [pool.submit(fill, head, start) for start in starts for head in range(len(self.runs))]
-            for job in jobs:
-                job.result()
+        threads = torch.get_num_threads()
+        with workers(threads) as pool:
+            waiting: deque[list[Future[None]]] = deque()
+            for rows, block in blocks(features, ROWS):
+                waiting.append([pool.submit(fill, head, rows, block) for head in range(len(self.runs))])
+                if len(waiting) > threads:  # so that no more blocks are read than are worked on
+                    _ = [job.result() for job in waiting.popleft()]
+            _ = [job.result() for jobs in waiting for job in jobs]
         return out
 
 
 def train_heads(
-    features: Features,
+    features: FeatureSource,
     labels: NDArray[Any],
     runs: Sequence[Run],
     protocol: Protocol,
@@ -92,7 +99,9 @@ def train_heads(
     not on the number of threads, bit for bit. Training goes on while the caller looks at a bank; closing
     the iterator stops it.
 
-    features: (N, d), trained in float64 if they are, else in float32. labels: (N, c) bool, or in [0, 1].
+    features: (N, d), trained in float64 if they are, else in float32; stored ones are read in shuffled
+        blocks (see `stream`), and heads then depend also on their `memory`, and on how many threads share it.
+    labels: (N, c) bool, or in [0, 1].
     device: "cpu", "cuda", or "auto": CUDA where there is one. On a CPU all of torch's threads work.
     memory: bytes that training may take beside the features and labels.
     progress: called with heads done and heads in all. class_names: for messages.
@@ -106,11 +115,18 @@ def train_heads(
     check(features, labels, runs, protocol, class_names)
     where = _device(device)
     dtype = np.dtype(np.float64 if features.dtype == np.float64 else np.float32)
-    data = Data(as_tensor(features, dtype).to(where), torch.from_numpy(labels.astype(dtype)).to(where))
-    slices, at_a_time = schedule(
-        group_runs(runs, protocol), runs, data, protocol, memory, torch.get_num_threads()
-    )
+    data = _data(features, dtype, protocol, torch.from_numpy(labels.astype(dtype)).to(where))
+    threads = torch.get_num_threads() if data.buffered is None else data.buffered.workers
+    slices, at_a_time = schedule(group_runs(runs, protocol), runs, data, protocol, memory, threads)
     return _train(slices, at_a_time, runs, data, protocol, progress)
+
+
+def _data(features: FeatureSource, dtype: np.dtype[Any], protocol: Protocol, labels: Tensor) -> Data:
+    if not isinstance(features, StoredFeatures):
+        return Data(as_tensor(features[:], dtype).to(labels.device), labels)
+    workers = 1 if labels.device.type == "cuda" else torch.get_num_threads()
+    none = labels.new_empty(0, features.shape[1])
+    return Data(none, labels, buffered(features, workers, protocol.batch_size))
 
 
 def _train(

@@ -6,28 +6,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imbpipe.cache.stored import StoredFeatures
 from imbpipe.errors import PlanError, StoreError, UsageError
 from imbpipe.heads.losses import LOSSES
 from imbpipe.heads.network import NETWORKS
 from imbpipe.heads.run import Protocol, Run
 from imbpipe.heads.start import check_start
 from imbpipe.strategies.plan import Phase, Synthetic
-from imbpipe.types import Features, Rows
+from imbpipe.types import FeatureSource, Rows
 
 BLOCK = 4096
 """Rows looked at together, so that a check takes no memory worth the name."""
 
 
 def check(
-    features: Features,
+    features: FeatureSource,
     labels: NDArray[Any],
     runs: Sequence[Run],
     protocol: Protocol,
     class_names: Sequence[str],
 ) -> None:
-    """Raises UsageError (the protocol), StoreError (a feature is not finite), PlanError (a run)."""
+    """Raises UsageError (the protocol), StoreError (a feature is not finite), PlanError (a run).
+
+    Stored features were checked when they were opened.
+    """
     _check_protocol(protocol)
-    _check_finite(features, "the features")
+    if not isinstance(features, StoredFeatures):
+        _check_finite(features, "the features")
     seen: set[int] = set()
     for run in runs:
         if run.seed < 0:
@@ -63,7 +68,7 @@ def _check_protocol(protocol: Protocol) -> None:
             raise UsageError(f"{name} is {factor}", "It is finite and not negative")
 
 
-def _check_finite(features: Features, what: str) -> None:
+def _check_finite(features: FeatureSource, what: str) -> None:
     for start in range(0, len(features), BLOCK):
         finite = np.isfinite(features[start : start + BLOCK])
         if not finite.all():

@@ -46,3 +46,8 @@ def dropout_masks(keys: Tensor, units: int, batch: int, keep: float, dtype: torc
     mask = torch.empty(*keys.shape, units * batch, dtype=dtype, device=keys.device)
     torch.lt(x.view(torch.int16), min(round(keep * 65536), 65535) - 32768, out=mask)
     return mask.view(*keys.shape, units, batch)
+
+
+def part_order(seed: int, epoch: int) -> np.random.Generator:
+    """What decides which blocks of a file an epoch trains on together."""
+    return np.random.default_rng([seed, epoch, 2])

@@ -13,9 +13,6 @@ from imbpipe.heads.run import Protocol, Run
 from imbpipe.heads.slices import last_start
 from imbpipe.heads.stack import Stack
 
-ROWS = 1024
-"""Validation rows scored at a time."""
-
 
 class Best:
     """Watches the validation loss of K heads; only epochs of a head's last phase count.
@@ -52,12 +49,9 @@ class Best:
         per_group = []
         for start in range(0, len(self._runs), self._size):
             heads = slice(start, start + self._size)
-            rows = torch.tensor(self._runs[start].validation, device=self._data.features.device)
+            rows = self._runs[start].validation
             views = self._stack.views(self._stack.parameters, heads)
-            sums = [
-                self._sums(logits(views, self._data.features[some]), self._data.labels[some], heads)
-                for some in rows.split(ROWS)
-            ]
+            sums = [self._sums(logits(views, x), y, heads) for x, y in self._data.blocks(rows)]
             per_group.append(torch.stack(sums).sum(0) / len(rows))
         return torch.cat(per_group)
 

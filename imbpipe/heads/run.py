@@ -11,6 +11,8 @@ from imbpipe.types import Rows
 class HeadConfig:
     """The classifier: the paper's is Linear(d, 128), ReLU, Dropout(0.2), Linear(128, c), Sigmoid.
 
+    kind: that, one linear layer, or cosines with one direction a class. hidden, dropout: of the "mlp" alone.
+
     Source: Panigrahi & Zhu (2023), section 4.
     """
 
@@ -23,6 +25,8 @@ class HeadConfig:
 class Protocol:
     """How every head of a grid is trained: the paper's Adam, learning rate 1e-3, batch 64, 20 epochs.
 
+    head: the classifier. epochs: passes over the drawn rows. batch_size: rows of a step.
+    learning_rate: Adam's.
     step, gamma: multiply the learning rate by gamma every `step` epochs; None: constant.
     patience: stop a head after this many epochs without a better validation loss; None: never.
 

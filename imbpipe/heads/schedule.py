@@ -8,7 +8,7 @@ from imbpipe.heads.align import aligned
 from imbpipe.heads.batches import Data, chunk_steps
 from imbpipe.heads.network import shapes
 from imbpipe.heads.run import Protocol, Run
-from imbpipe.heads.slices import Group, Slice, cut
+from imbpipe.heads.slices import Group, Slice, cut, cut_alone
 from imbpipe.heads.stack import width
 
 MOST = 8
@@ -28,7 +28,7 @@ def schedule(
     sizes = [heads >> halved for halved in range(heads.bit_length())] if cuda else range(MOST, 0, -1)
     fitting, least = [], memory
     for most in sizes:
-        slices = cut(groups, most, merge=cuda)
+        slices = cut(groups, most, merge=cuda) if data.buffered is None else cut_alone(groups, most)
         least = max(bytes_of(part, runs, data, protocol) for part in slices)
         at_a_time = min(1 if cuda else cores, memory // least)
         if at_a_time:
@@ -50,7 +50,7 @@ def makespan(slices: Sequence[Slice], workers: int) -> float:
 
 
 def bytes_of(part: Slice, runs: Sequence[Run], data: Data, protocol: Protocol) -> int:
-    """What training the slice takes at most, beside the features and labels."""
+    """What training the slice takes at most, beside the features (or the room for them) and labels."""
     dimension, classes = data.features.shape[1], data.labels.shape[1]
     heads, sources = len(part.runs), 1 if len(part.groups) == 1 else len(part.runs)
     batch, hidden = aligned(protocol.batch_size), protocol.head.hidden
@@ -63,6 +63,7 @@ def bytes_of(part: Slice, runs: Sequence[Run], data: Data, protocol: Protocol) -
     weights = {id(phase.weight): phase.weight for phase in phases if phase.weight is not None}
     table = (len(weights) + 1) * max((weight.size for weight in weights.values()), default=0)
     numbers = stack + network + chunk_steps(part, data, protocol) * step
-    numbers += 2 * rows * (dimension + classes) + 2 * table
+    in_memory = rows if data.buffered is None else sum(group.synthetic for group in made)
+    numbers += 2 * (in_memory * dimension + rows * classes) + 2 * table
     drawn = batch * sum(max(group.steps) for group in part.groups)
     return numbers * data.features.element_size() + 8 * 6 * drawn

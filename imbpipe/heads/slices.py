@@ -110,6 +110,12 @@ def cut(groups: Sequence[Group], most: int, *, merge: bool) -> list[Slice]:
     return sorted(slices, key=lambda part: part.cost, reverse=True)
 
 
+def cut_alone(groups: Sequence[Group], most: int) -> list[Slice]:
+    """As `cut`, with every group by itself, as what it draws is read for it alone."""
+    slices = [part for group in groups for part in cut([group], most, merge=False)]
+    return sorted(slices, key=lambda part: part.cost, reverse=True)
+
+
 def _stretches(groups: Sequence[Group]) -> list[list[Group]]:
     """Longest first, parted where one is not at least as long as the next in every epoch."""
     stretches: list[list[Group]] = []

@@ -28,7 +28,11 @@ def train_slice(
 
     Raises Stopped soon after `stopped()` turns true.
     """
-    return _Trainer(part, runs, data, protocol).train(stopped)
+    trainer = _Trainer(part, runs, data, protocol)
+    try:
+        return trainer.train(stopped)
+    finally:
+        trainer.batches.close()
 
 
 class _Trainer:
@@ -82,7 +86,7 @@ class _Trainer:
         masks = [None] * chunk.steps if chunk.mask is None else chunk.mask.unbind()
         steps = zip(chunk.rows.unbind(), chunk.targets.unbind(), chunk.weight.unbind(), masks, strict=True)
         for rows, targets, weight, mask in steps:
-            torch.index_select(self.batches.data.features, 0, rows, out=flat)
+            torch.index_select(self.batches.features, 0, rows, out=flat)
             z = network.forward(x, mask)
             adam.step(learning_rate, network.backward(x, self.objective.gradient(z, targets, weight)))
 

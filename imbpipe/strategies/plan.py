@@ -90,6 +90,14 @@ class Plan:
     posthoc: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     cut: Cut | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """What its arrays take in memory."""
+        arrays = [array for p in self.phases for array in (p.rows, p.probability, p.weight, p.offset)]
+        if self.synthetic is not None:
+            arrays += [self.synthetic.features, self.synthetic.labels]
+        return sum({id(array): array.nbytes for array in arrays if array is not None}.values())
+
     def check(self, n: int, classes: int) -> None:
         """Refuse what cannot be trained on n rows of `classes` classes.
 

@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
+from imbpipe.cache.stored import blocks
 from imbpipe.errors import PlanError, UsageError
 from imbpipe.strategies.plan import Plan, Start
 from imbpipe.strategies.posthoc import Loss, plain_phase
 from imbpipe.strategies.strategy import STRATEGIES, Strategy
-from imbpipe.types import TrainingSet
+from imbpipe.types import FeatureSource, TrainingSet
 
 CLIP_SCALE = 100.0
 """What CLIP multiplies cosines by: Radford et al. (2021), section 2.5, the largest that they allow."""
@@ -82,10 +84,19 @@ def _start(strategy: str, data: TrainingSet, scale: float) -> Start:
         raise UsageError(f"strategy {strategy!r}: scale is {scale}", "It is a number above 0")
     text = data.text
     assert text is not None
-    lengths = np.linalg.norm(data.features, axis=1)
+    length, mean = _typical(data.source)
     bias = np.zeros(len(text), np.float32)
     if data.task == "multi-label":
-        mean = (data.features / np.maximum(lengths, 1e-12)[:, None]).mean(axis=0)
         bias = -scale * (text @ mean)
     direction = text / np.linalg.norm(text, axis=1, keepdims=True)
-    return Start(direction, bias, scale, float(lengths.mean()) or 1.0)
+    return Start(direction, bias, scale, length or 1.0)
+
+
+def _typical(features: FeatureSource) -> tuple[float, NDArray[np.float32]]:
+    """The mean length of rows, and (d,) the mean of rows scaled to length 1; in one pass."""
+    length, unit = 0.0, np.zeros(features.shape[1])
+    for _, x in blocks(features):
+        lengths = np.linalg.norm(x, axis=1)
+        length += float(lengths.sum(dtype=np.float64))
+        unit += (x / np.maximum(lengths, 1e-12)[:, None]).sum(axis=0, dtype=np.float64)
+    return length / len(features), (unit / len(features)).astype(np.float32)

@@ -1,16 +1,18 @@
 """Steps that replace the classifier by one that is not trained."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imbpipe.cache.stored import blocks
 from imbpipe.heads.bank import Bank
 from imbpipe.heads.network import SCALE
 from imbpipe.heads.posthoc.step import POSTHOC, Seen, changed_to, hidden_units
 from imbpipe.strategies.plan import Start
-from imbpipe.types import Labels
+from imbpipe.types import FeatureSource, Labels
 
 Distance = Literal["euclidean", "cosine"]
 Matrix = NDArray[np.float64]
@@ -29,10 +31,9 @@ def class_means(heads: Bank, seen: Seen, *, distance: Distance, softmax: bool) -
     part = seen.training
     weights, biases = [], []
     for head in range(len(heads.runs)):
-        units = hidden_units(heads, head, part.features).astype(np.float64)
-        units = _unit(units) if distance == "cosine" else units
-        mean = _means(units, part.labels)
-        rest = np.zeros_like(mean) if softmax else _means(units, ~part.labels)
+        units = hidden_units(heads, head, part.features)
+        mean, rest = _means(units, part.labels, _unit if distance == "cosine" else _as_it_is)
+        rest = np.zeros_like(mean) if softmax else rest
         if distance == "cosine":
             weights.append(_unit(mean) - _unit(rest))
             biases.append(np.zeros(len(mean)))
@@ -65,10 +66,25 @@ def _with_classifier(
     return replace(changed, softmax=np.full(len(bias), softmax))
 
 
-def _means(units: Matrix, labels: Labels) -> Matrix:
-    """(c, h) means over each class's images; over all images where a class has none."""
+def _means(
+    features: FeatureSource, labels: Labels, scaled: Callable[[Matrix], Matrix]
+) -> tuple[Matrix, Matrix]:
+    """(c, h) means over each class's images, and over all others; over all images where there are none."""
+    total, own = np.zeros(features.shape[1]), np.zeros((labels.shape[1], features.shape[1]))
+    for rows, x in blocks(features):
+        units = scaled(x.astype(np.float64))
+        total += units.sum(axis=0)
+        own += labels[rows].T @ units
     counts = labels.sum(axis=0)[:, None]
-    return np.where(counts > 0, labels.T @ units / np.maximum(counts, 1), units.mean(axis=0))
+
+    def mean(sums: Matrix, of: Matrix) -> Matrix:
+        return np.where(of > 0, sums / np.maximum(of, 1), total / len(labels))
+
+    return mean(own, counts), mean(total - own, len(labels) - counts)
+
+
+def _as_it_is(rows: Matrix) -> Matrix:
+    return rows
 
 
 def _unit(rows: Matrix) -> Matrix:

@@ -7,14 +7,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from imbpipe.cache.stored import select
 from imbpipe.heads.bank import Bank, train_heads
 from imbpipe.heads.posthoc.step import POSTHOC, Part, Seen, take
 from imbpipe.heads.run import Protocol, Run
-from imbpipe.types import Features
+from imbpipe.types import FeatureSource
 
 
 def finished_heads(
-    features: Features, labels: NDArray[Any], runs: Sequence[Run], protocol: Protocol, **how: Any
+    features: FeatureSource, labels: NDArray[Any], runs: Sequence[Run], protocol: Protocol, **how: Any
 ) -> Iterator[Bank]:
     """As `train_heads`, with the steps after training done; the heads of a bank share steps and cut.
 
@@ -46,7 +47,7 @@ def _trained_alike(runs: Sequence[Run]) -> list[list[int]]:
 
 class _Finish:
     def __init__(
-        self, features: Features, labels: NDArray[Any], runs: Sequence[Run], protocol: Protocol
+        self, features: FeatureSource, labels: NDArray[Any], runs: Sequence[Run], protocol: Protocol
     ) -> None:
         self._features, self._labels, self._runs, self._protocol = features, labels, runs, protocol
         self._seen: dict[tuple[int, int], Seen] = {}
@@ -77,7 +78,7 @@ class _Finish:
         key = (id(run.train), id(run.validation))
         if key not in self._seen:
             training, validation = (
-                Part(self._features[rows], self._labels[rows]) for rows in (run.train, run.validation)
+                Part(select(self._features, rows), self._labels[rows]) for rows in (run.train, run.validation)
             )
             self._seen[key] = Seen(training, validation, self._protocol, ())
         return replace(self._seen[key], seeds=tuple(self._runs[number].seed for number in heads.runs))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from imbpipe.cache.stored import StoredFeatures, joined
 from imbpipe.heads.bank import Bank, train_heads
 from imbpipe.heads.posthoc.step import POSTHOC, Part, Seen, changed_to, hidden_units, take
 from imbpipe.heads.run import HeadConfig, Protocol, Run
@@ -26,9 +27,10 @@ def retrain_classifier(heads: Bank, seen: Seen, *, phase: Phase, epochs: int) ->
     kind = seen.protocol.head.kind
     protocol = replace(seen.protocol, head=HeadConfig("linear" if kind == "mlp" else kind), epochs=epochs)
     places = range(len(heads.runs))
+    at_once = 1 if isinstance(seen.training.features, StoredFeatures) else AT_ONCE
     parts = []
-    for start in places[::AT_ONCE]:
-        some = places[start : start + AT_ONCE]
+    for start in places[::at_once]:
+        some = places[start : start + at_once]
         seeds = tuple(seen.seeds[place] for place in some)
         parts.append(_retrain(take(heads, some), replace(seen, seeds=seeds), Plan((phase,)), protocol))
     return changed_to(heads, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
@@ -37,12 +39,12 @@ def retrain_classifier(heads: Bank, seen: Seen, *, phase: Phase, epochs: int) ->
 def _retrain(heads: Bank, seen: Seen, plan: Plan, protocol: Protocol) -> dict[str, NDArray]:
     """The output layer's parameters, (k, …) each."""
     images = Part(
-        np.concatenate([seen.training.features, seen.validation.features]),
+        joined(seen.training.features, seen.validation.features),
         np.concatenate([seen.training.labels, seen.validation.labels]),
     )
     total, trained_on = len(images.labels), len(seen.training.labels)
     views = len(heads.runs) if "hidden.weight" in heads.parameters else 1
-    features = np.concatenate([hidden_units(heads, head, images.features) for head in range(views)])
+    features = joined(*(hidden_units(heads, head, images.features) for head in range(views)))
     labels = np.tile(images.labels, (views, 1))
     runs = []
     for head, seed in enumerate(seen.seeds):

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from imbpipe.cache.stored import StoredFeatures
 from imbpipe.heads.bank import Bank
 from imbpipe.heads.run import Protocol
 from imbpipe.registry import Registry
-from imbpipe.types import Features, Labels
+from imbpipe.types import Features, FeatureSource, Labels
 
 Step = Callable[..., Bank]
 """(Bank, Seen, *, parameters) -> Bank of the same heads with other parameters."""
@@ -21,7 +22,7 @@ POSTHOC: Registry[Step] = Registry("post hoc step", package="imbpipe.heads.posth
 class Part:
     """features: (n, d). labels: (n, c)."""
 
-    features: Features
+    features: FeatureSource
     labels: Labels
 
 
@@ -64,9 +65,19 @@ def changed_to(heads: Bank, parameters: dict[str, NDArray[np.floating]]) -> Bank
     return replace(heads, parameters={**heads.parameters, **new})
 
 
-def hidden_units(heads: Bank, head: int, features: Features) -> Features:
-    """(n, h) what the output layer of one head sees: its hidden layer's activations, else the features."""
+def hidden_units(heads: Bank, head: int, features: FeatureSource) -> FeatureSource:
+    """(n, h) what the output layer of one head sees: its hidden layer's activations, else the features.
+
+    Of stored features they are computed when they are read.
+    """
     p = heads.parameters
     if "hidden.weight" not in p:
         return features
-    return np.maximum(features @ p["hidden.weight"][head].T + p["hidden.bias"][head], 0)
+    weight, bias = p["hidden.weight"][head], p["hidden.bias"][head]
+
+    def activations(x: Features) -> Features:
+        return np.maximum(x @ weight.T + bias, 0)
+
+    if isinstance(features, StoredFeatures):
+        return features.mapped(activations, len(bias))
+    return activations(features[:])
