@@ -432,6 +432,7 @@ def test_the_command_trains_on_a_stream_and_says_so_with_the_numbers_of_resident
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(buffer, "LEAST", 1)
     monkeypatch.setattr(buffer, "BATCHES", 0)
+    monkeypatch.setattr(buffer, "SHARE", 1)
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     for place in range(36):

@@ -60,7 +60,7 @@ class StoredFeatures:
         return StoredFeatures(self._chunks, self.memory, np.concatenate(rows), self._mapped)
 
     def mapped(self, function: Callable[[Features], Features], dimension: int) -> "StoredFeatures":
-        """What `function` makes of rows (m, d) as they are read: (m, dimension), with memory to that measure."""
+        """What `function` makes of rows (m, d) as they are read: (m, dimension). Memory to that measure."""
         memory = self.memory * dimension // self.shape[1]
         return StoredFeatures(self._chunks, memory, self._rows, Mapped(function, dimension))
 
