@@ -353,7 +353,7 @@ def test_features_are_streamed_where_they_do_not_fit_and_it_is_said_in_one_line(
     for each in (small, large):
         tell_streamed(each, said.append)
     [line] = said
-    assert "made by eye: 0.0 GB of features" in line
+    assert "made by eye: 0.2 MB of features, and 0.2 MB of memory" in line
     assert "\n" not in line
 
 

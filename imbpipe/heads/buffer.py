@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from imbpipe.cache.stored import StoredFeatures
-from imbpipe.errors import UsageError
+from imbpipe.errors import UsageError, as_size
 
 SHARE = 0.6
 """Of the memory for features, what buffers may take; the rest is for scoring and for reading itself."""
@@ -37,7 +37,7 @@ def buffered(features: StoredFeatures, workers: int, batch: int) -> Buffered:
     if not fitting:
         need = math.ceil(min(least / SHARE, features.nbytes) / 1e6)
         raise UsageError(
-            f"{features.memory / 1e6:.1f} MB of memory are too few for features of {features.shape[1]} "
+            f"{as_size(features.memory)} of memory are too few for features of {features.shape[1]} "
             "dimensions, even in blocks",
             f"Give it --memory {need}MB or more",
         )
