@@ -60,8 +60,9 @@ class StoredFeatures:
         return StoredFeatures(self._chunks, self.memory, np.concatenate(rows), self._mapped)
 
     def mapped(self, function: Callable[[Features], Features], dimension: int) -> "StoredFeatures":
-        """What `function` makes of rows (m, d) as they are read: (m, dimension). A quarter of the memory."""
-        return StoredFeatures(self._chunks, self.memory // 4, self._rows, Mapped(function, dimension))
+        """What `function` makes of rows (m, d) as they are read: (m, dimension). Memory to that measure."""
+        memory = self.memory * dimension // self.shape[1]
+        return StoredFeatures(self._chunks, memory, self._rows, Mapped(function, dimension))
 
     def chunk_of(self, rows: Rows) -> Rows:
         """(m,) the chunk of the file that each row lies in."""

@@ -12,7 +12,6 @@ Source: Xu et al. (2022), "In-Database Machine Learning with CorgiPile: Stochast
 Full Data Shuffle", for the two levels of shuffling and the error; dealing and keeping are ours.
 """
 
-import math
 import mmap
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,50 +22,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imbpipe.cache.stored import StoredFeatures
 from imbpipe.datasets.frequency import class_counts
-from imbpipe.errors import UsageError
+from imbpipe.heads.buffer import KEPT, Buffered
 from imbpipe.heads.draws import part_order
 from imbpipe.heads.run import Run
 from imbpipe.strategies.plan import Phase
 from imbpipe.types import Features, Labels, Rows
-
-SHARE = 0.6
-"""Of the memory for features, what buffers may take; the rest is for scoring and for reading itself."""
-LEAST = 4096
-"""Rows of a part at least: 16 blocks."""
-BATCHES = 4
-"""And so many batches, so that a batch never takes from more than two parts."""
-KEPT = 0.25
-"""Of the rows in memory, those of the rarest classes that stay there, at most."""
-
-
-@dataclass(frozen=True, eq=False)
-class Buffered:
-    """Stored features, and what is in memory of them.
-
-    workers: slices trained side by side. rows: of each that are in memory at a time.
-    """
-
-    features: StoredFeatures
-    workers: int
-    rows: int
-
-
-def buffered(features: StoredFeatures, workers: int, batch: int) -> Buffered:
-    """As much as the memory allows for at most `workers`. Raises UsageError: it is too little for one."""
-    row = features.dtype.itemsize * features.shape[1]
-    least = math.ceil(2 * max(LEAST, BATCHES * batch) / (1 - KEPT)) * row
-    given = int(SHARE * features.memory)
-    fitting = min(workers, given // least)
-    if not fitting:
-        need = math.ceil(min(least / SHARE, features.nbytes) / 1e6)
-        raise UsageError(
-            f"{features.memory / 1e6:.1f} MB of memory are too few for features of {features.shape[1]} "
-            "dimensions, even in blocks",
-            f"Give it --memory {need}MB or more",
-        )
-    return Buffered(features, fitting, given // (fitting * row))
 
 
 @dataclass(frozen=True, eq=False)
