@@ -42,7 +42,7 @@ from imbpipe.strategies.plan import Phase, Plan, Synthetic
 from imbpipe.strategies.strategy import STRATEGIES
 
 N, D = 6000, 8
-"""24 blocks."""
+"""188 blocks."""
 QUICK = Protocol(HeadConfig(hidden=8), epochs=3, learning_rate=0.01)
 TEN = Protocol(HeadConfig(hidden=8), epochs=10, batch_size=256)
 PLENTY = 1 << 30
@@ -54,7 +54,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _parts_of_four_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffer, "LEAST", 1024)
     torch.set_num_threads(2)
 
@@ -158,7 +158,7 @@ def test_an_epoch_draws_each_row_exactly_as_often_as_the_plan_says(file: Path, d
         np.testing.assert_array_equal(arranged.order, drawn)
     rare = made(N, D)[1].labels[run.train, 2]
     common = [np.unique(part[(part < n) & ~rare[part % n]]) for part in parts]
-    blocks_of = [set((run.train[part] // 256).tolist()) for part in common]
+    blocks_of = [set((run.train[part] // 32).tolist()) for part in common]
     assert not any(one & other for place, one in enumerate(blocks_of) for other in blocks_of[:place])
     assert len(parts) == 1 or max(map(len, common)) <= rows / (1 - buffer.KEPT)
     reader.close()
@@ -170,8 +170,8 @@ def test_blocks_come_together_anew_in_every_epoch_and_for_every_seed(file: Path)
         reader = reader_of(stored(file, memory_for(1024)), run)
         arranged = reader.arrange(epoch_rows(run.plan.phases[0], len(run.train), seed, epoch), epoch)
         reader.close()
-        blocks, rows = np.unique(run.train[arranged.order[: arranged.ends[0]]] // 256, return_counts=True)
-        return tuple(blocks[rows > 50])
+        blocks, rows = np.unique(run.train[arranged.order[: arranged.ends[0]]] // 32, return_counts=True)
+        return tuple(blocks[rows > 10])
 
     together = {first_part(seed, epoch) for seed in range(4) for epoch in range(4)}
     assert len(together) == 16
@@ -272,7 +272,7 @@ def test_a_block_that_changes_under_way_stops_training_with_the_rows_and_the_rem
     with copy.open("r+b") as bytes_of:
         bytes_of.seek(copy.read_bytes().index(features[1000].tobytes()))
         bytes_of.write(b"\x01")
-    with pytest.raises(StoreError, match=r"rows 768 to 1023 changed since .* Run: imbpipe cache repair"):
+    with pytest.raises(StoreError, match=r"rows 992 to 1023 changed since .* Run: imbpipe cache repair"):
         trained(some, dataset.labels, runs(), QUICK)
 
 

@@ -9,7 +9,7 @@ from imbpipe.errors import UsageError, as_size
 SHARE = 0.6
 """Of the memory for features, what buffers may take; the rest is for scoring and for reading itself."""
 LEAST = 4096
-"""Rows of a part at least: 16 blocks."""
+"""Rows of a part at least: 128 blocks."""
 BATCHES = 4
 """And so many batches, so that a batch never takes from more than two parts."""
 KEPT = 0.25

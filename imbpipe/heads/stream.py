@@ -4,8 +4,8 @@ Every epoch the file's blocks are dealt out at random into parts; a part's rows 
 on in random order while the next part is read. So each row is drawn exactly as often as the plan says, in an
 order between the file's and a full shuffle's. The error of SGD that this adds is in proportion to the share
 of blocks that are not in the buffer, and to how much more alike rows of a block are than any rows; it is 0
-where the buffer holds all. Three things keep it small in files that are sorted by class: blocks are as small
-as the file allows, each part is dealt one of every stretch of neighbours, and rows of the rarest classes,
+where the buffer holds all. Three things keep it small in files that are sorted by class: blocks are small
+(32 rows), each part is dealt one of every stretch of neighbours, and rows of the rarest classes,
 which would fill few blocks, stay in memory and come at any time.
 
 Source: Xu et al. (2022), "In-Database Machine Learning with CorgiPile: Stochastic Gradient Descent without
@@ -53,7 +53,7 @@ class Stream:
         self._source, self._seed = buffered.features.subset(run.train), run.seed
         n, d = self._source.shape
         new = np.empty((0, d)) if run.plan.synthetic is None else run.plan.synthetic.features
-        self._block = self._source.chunk_of(np.arange(n))
+        self._block = self._source.block_of(np.arange(n))
         self._parts: deque[Rows] = deque()
         self._planned = self._there = self._oldest = 0
         self._reading: Future[Features] | None = None
