@@ -68,9 +68,11 @@ def paths(encoder: Any, example: torch.Tensor) -> dict[str, Callable[[bool], Cal
     def onnx_runtime(single: bool) -> Call:
         import onnxruntime
 
+        torch.backends.mha.set_fastpath_enabled(False)  # or attention is one operator that ONNX does not know
         file = io.BytesIO()
         torch.onnx.export(copied(), (example[:1],), file, input_names=["pixels"], dynamo=False,
                           dynamic_axes={"pixels": {0: "batch"}})  # fmt: skip
+        torch.backends.mha.set_fastpath_enabled(True)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = 1 if single else usable_cores()
         session = onnxruntime.InferenceSession(file.getvalue(), settings)
