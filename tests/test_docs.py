@@ -14,6 +14,8 @@ from doc_pages import PAGES, ROOT, name_of, read_page, same_output
 from doc_scenes import SCENES, alone, copy_of
 from doc_session import PageError, Session, check_unrun, environment_of
 
+from imbpipe.experiments.experiment import read_experiment
+
 UNRUN = [block for path in PAGES for block in read_page(path).blocks if "not run" in block.notes]
 AFTER = "after "
 
@@ -83,6 +85,11 @@ def test_what_is_not_run_everywhere_is_valid_all_the_same(block):
 def test_the_pages_leave_little_unrun():
     written = [block.place for block in UNRUN if "reference/" not in block.place]
     assert len(written) <= 12, written
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.toml")), ids=name_of)
+def test_experiments_that_pages_name_can_be_read(path):
+    assert read_experiment(path).entries
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
