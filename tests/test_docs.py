@@ -50,13 +50,22 @@ def read_through(shared, programs, tmp_path):
 
     def read(path: Path) -> Path:
         with alone(shared, name_of(path).replace("/", "-")) as place:
-            if not (place / "done").exists():
-                _read(path, place)
-                (place / "done").touch()
+            done = place / "done"
+            if not done.exists():
+                shutil.rmtree(place, ignore_errors=True)
+                done.write_text(_said_of(path, place))
+            if complaint := done.read_text():
+                raise PageError(complaint)
         return place / "folder"
 
+    def _said_of(path: Path, place: Path) -> str:
+        try:
+            _read(path, place)
+        except PageError as error:
+            return str(error)
+        return ""
+
     def _read(path: Path, place: Path) -> None:
-        shutil.rmtree(place, ignore_errors=True)  # what a failed reading left
         folder, scratch = place / "folder", place / "scratch"
         for each in (folder, scratch):
             each.mkdir(parents=True)
