@@ -17,6 +17,16 @@ def keep(name: str, measured: Any) -> None:
     target.write_text(json.dumps({"machine": machine(), "date": date, "measured": measured}, indent=1) + "\n")
 
 
+def keep_part(name: str, part: str, measured: Any) -> None:
+    """Write one part of what the benchmark `name` measures; other parts stay as they were measured on this
+    machine, each with its own date."""
+    target = Path(__file__).parent / "results" / f"{name}.json"
+    known = json.loads(target.read_text()) if target.exists() else {}
+    others = known.get("measured", {}) if known.get("machine") == machine() else {}
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    keep(name, others | {part: {"date": date, "load": os.getloadavg()[0], **measured}})
+
+
 def machine() -> str:
     """Processor and number of cores."""
     info = Path("/proc/cpuinfo")

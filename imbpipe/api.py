@@ -20,7 +20,7 @@ from imbpipe.encoders.load import load_encoder
 from imbpipe.errors import UsageError, WeightsError
 from imbpipe.experiments.pool import pool_of
 from imbpipe.experiments.quick import ENCODERS, SEEDS, SPLITS, percentile_for, quick_experiment, quick_file
-from imbpipe.experiments.ranking import check_metric
+from imbpipe.experiments.ranking import Difference, check_metric
 from imbpipe.experiments.results import ResultStore
 from imbpipe.experiments.sentences import summary
 from imbpipe.report.study import Study
@@ -84,8 +84,9 @@ class Comparison:
         return "\n".join([self._heading, *self.sentences])
 
     def _repr_html_(self) -> str:
-        said = "".join(f"<p>{escape(line)}</p>" for line in [self._heading, *self.sentences])
-        return said + self._short_table().to_html(index=False, escape=True, na_rep="")
+        said = "".join(f"<li>{escape(line)}</li>" for line in self.sentences)
+        table = self._short_table().to_html(index=False, escape=True)
+        return f"<p><strong>{escape(self._heading)}</strong></p><ul>{said}</ul>{table}"
 
     @property
     def _heading(self) -> str:
@@ -96,19 +97,34 @@ class Comparison:
         )
 
     def _short_table(self) -> "pd.DataFrame":
-        metric = self.study.ranking.metric
-        names = {
-            "strategy": "strategy",
-            "setting": "setting",
-            "low_frequency": f"rare {metric}",
-            "remaining": f"other {metric}",
-            "on_low_frequency.estimate": "difference on rare",
-            "on_low_frequency.low": "from",
-            "on_low_frequency.high": "to",
-            "on_low_frequency.verdict": "verdict",
-        }
-        table = self.table
-        return table[[name for name in names if name in table]].rename(columns=names).round(3)
+        import pandas as pd
+
+        ranking = self.study.ranking
+        on_rare, on_others = "difference on rare classes", "difference on the others"
+        return pd.DataFrame(
+            [
+                {
+                    "strategy": f"{row.strategy} {row.setting}".strip(),
+                    f"rare {ranking.metric}": _number(row.low_frequency),
+                    on_rare: _difference(row.on_low_frequency),
+                    f"other {ranking.metric}": _number(row.remaining),
+                    on_others: _difference(row.on_remaining),
+                }
+                for row in ranking.rows
+            ]
+        )
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if value == value else ""
+
+
+def _difference(found: Difference | None) -> str:
+    """ "+0.037 [-0.123, +0.198] cannot tell"; empty for the baseline and where nothing is known."""
+    if found is None or found.estimate != found.estimate:
+        return ""
+    known = f" [{found.low:+.3f}, {found.high:+.3f}]" if found.low == found.low else ""
+    return f"{found.estimate:+.3f}{known} {found.verdict}"
 
 
 def encode(
@@ -246,7 +262,7 @@ def _features(
 def _bar(what: str, unit: str, show: bool) -> Iterator[Progress]:
     from tqdm import tqdm
 
-    with tqdm(desc=what, unit=f" {unit}", disable=not show, leave=False) as shown:
+    with tqdm(desc=what, unit=f" {unit}", disable=not show, leave=False, delay=0.5) as shown:
 
         def progress(done: int, total: int) -> None:
             shown.total = total

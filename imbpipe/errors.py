@@ -14,9 +14,9 @@ def show(text: object) -> str:
     )
 
 
-def gigabytes(size: int) -> str:
+def as_size(size: int) -> str:
     """A number of bytes for a message."""
-    return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 class ImbpipeError(Exception):

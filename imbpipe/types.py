@@ -69,6 +69,13 @@ class FeatureSet:
     quarantined: dict[str, str]
     text: Features | None = None
 
+    def __repr__(self) -> str:
+        n, d = self.features.shape
+        return (
+            f"<FeatureSet of {self.dataset!r} by {self.encoder!r}: {n:,} images x {d} features, "
+            f"{len(self.class_names)} classes, {self.task}>"
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:

@@ -197,6 +197,19 @@ def test_an_experiment_takes_imported_features_and_encodes_nothing(here: Path) -
     result = run("compare", "mine.toml")
     assert result.exit_code == 0, result.output
     assert "imported:laion (imported weights)" in result.stdout
+    Path("photos/a/00.png").write_bytes(Path("photos/a/02.png").read_bytes())
+    assert (
+        "changed (first 'a/00.png'). Run: imbpipe cache import SOURCE" in run("compare", "mine.toml").stderr
+    )
+
+
+def test_imported_features_are_verified_but_not_encoded_again(here: Path) -> None:
+    run(*IMPORT, "cr", "--dataset", "photos", "--encoder", "laion")
+    result = run("cache", "verify", "--images")
+    assert "20 rows verified; 20 images compared, 0 not here; no problem" in result.stdout
+    result = run("cache", "verify", "--recompute", 2)
+    assert result.exit_code == 1
+    assert "was imported, and nothing here can encode it again. Leave out --recompute" in result.stderr
 
 
 def test_python_compares_on_imported_features(here: Path) -> None:

@@ -79,3 +79,11 @@ def test_the_browser_is_asked_for_the_page_or_its_absence_is_said(tmp_path, monk
     monkeypatch.setenv("BROWSER", "echo")
     assert "There is no browser" not in run(*command).stderr
     assert asked == [(tmp_path / "quickstart.html").as_uri()]
+
+
+def test_without_a_name_the_experiment_that_is_there_is_suggested(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "for example experiments/paper.toml" in run("report").stderr
+    for name in ("pyproject.toml", "quickstart.toml"):
+        (tmp_path / name).write_text("")
+    assert "for example quickstart.toml" in run("report").stderr

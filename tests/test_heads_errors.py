@@ -73,7 +73,7 @@ def test_a_plan_that_cannot_be_trained_is_refused(phase: Phase, said: str) -> No
 
 @pytest.mark.parametrize("starts", [(0.0, 0.9), (0.0, 0.6, 0.8)])
 def test_a_phase_in_which_no_epoch_would_train_is_refused(starts: tuple[float, ...]) -> None:
-    assert "no epoch of 2 trains in the phase from" in str(
+    assert "no epoch of 2 trains in the phase that starts after" in str(
         refusal(Plan(tuple(Phase(start) for start in starts)))
     )
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,11 +13,14 @@ from PIL import Image
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.splits import make_split
 from imbpipe.evaluation.effects import effect
+from imbpipe.experiments.claims.paper import CLAIMS
+from imbpipe.experiments.claims.run import Placed
 from imbpipe.experiments.grid import Grid
 from imbpipe.experiments.material import Material
 from imbpipe.experiments.pool import Pool
 from imbpipe.experiments.results import ResultStore
 from imbpipe.experiments.setting import BASELINE, Setting
+from imbpipe.experiments.trials import Trials
 from imbpipe.heads.run import HeadConfig, Protocol
 from imbpipe.report.curves import POINTS, interpolated
 from imbpipe.report.embedding import chosen
@@ -119,6 +124,12 @@ def test_the_numbers_behind_a_chart_can_be_read_as_a_table(page, study):
 def test_the_page_can_be_worked_by_keyboard(page):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the controls"
+    reached = []
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id"))
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert [name for name in reached if name] == ["study", "metric", "mode", "group", "sort", "class"]
     page.focus("#mode")
     page.keyboard.press("ArrowDown")
     page.wait_for_function("!document.querySelector('#classes svg').textContent.includes('difference')")
@@ -173,3 +184,30 @@ def test_the_map_shows_rare_classes_first_and_never_more_than_asked():
     places = chosen(labels, 40, np.random.default_rng(0))
     assert len(places) == 40
     assert {0, 1, 2} <= set(places)
+
+
+def test_the_claims_stand_on_the_page_with_answer_and_interval(study):
+    deciding = SimpleNamespace(estimate=-0.091, low=-0.147, high=-0.034, detectable=0.08)
+    answer = SimpleNamespace(verdict="contradicted", deciding=deciding)
+    placed = Placed(CLAIMS[0], "paper's text", "ap", "tiny <b>", "eye", "random", answer)
+    unanswered = Placed(CLAIMS[1], "paper's text", "ap", "tiny", "eye", "random", None, "not here")
+    told = report_page([study], title="Claims", command="x", claims=[placed, unanswered])
+    table = told.partition('id="t-claims"')[2].partition("</table>")[0]
+    cells = re.findall(r"<td>(.*?)</td>", table)
+    assert cells[2:] == [
+        "tiny &lt;b&gt;", "eye, RANDOM WEIGHTS", "contradicted", "-0.091", "[-0.147, -0.034]", "0.080"
+    ]  # fmt: skip
+    assert "t-claims" not in report_page([study], title="Claims", command="x", claims=[unanswered])
+
+
+def test_images_that_could_not_be_read_and_the_margin_are_told_of(study):
+    material = replace(study.grids[0].material, left_out=("<i>broken</i>.jpg", "empty.png"))
+    grids = tuple(replace(grid, material=material) for grid in study.grids)
+    told = report_page([replace(study, trials=Trials(Pool(grids), study.store))], title="t", command="x")
+    made = told.partition('id="t-made"')[2]
+    assert (
+        "160 images, multi-label; 2 more could not be read, the first &lt;i&gt;broken&lt;/i&gt;.jpg" in made
+    )
+    assert "by ap; a difference below 0.02 is none" in made
+    assert "<td>0–1</td>" not in made
+    assert "<td>0, 1</td>" in made

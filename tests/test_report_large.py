@@ -92,7 +92,7 @@ def test_every_chart_can_be_read_as_a_table(page):
         page.locator(f"details[data-of={name}] summary").click()
         page.locator(f"details[data-of={name}] tbody tr").first.wait_for()
     assert page.locator("details[data-of=classes] tbody tr").count() == 17 * 6
-    first = page.locator("details[data-of=curves] tr").nth(1).locator("td").all_text_contents()
+    first = page.locator("details[data-of=curves] tr").nth(1).locator("th, td").all_text_contents()
     assert first[0] == "baseline"
     assert 0 <= float(first[1]) <= 1
 

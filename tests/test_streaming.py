@@ -1,19 +1,23 @@
 """Features larger than memory: read in shuffled blocks while heads train, to the same results."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import h5py
 import heads_by_hand
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from hypothesis import given, settings
+from PIL import Image
 from scipy.stats import ttest_1samp
 from sklearn.metrics import average_precision_score
 from stored_by_hand import made, write
@@ -21,6 +25,8 @@ from stored_by_hand import made, write
 from imbpipe.cache import memory
 from imbpipe.cache.reader import open_features, read_features, read_or_open
 from imbpipe.cache.stored import StoredFeatures, blocks
+from imbpipe.cli import main
+from imbpipe.cli.options import Size
 from imbpipe.datasets.splits import make_split
 from imbpipe.errors import PlanError, StoreError, TooLargeError, UsageError
 from imbpipe.experiments.choose import tell_streamed
@@ -28,7 +34,7 @@ from imbpipe.experiments.grid import Grid
 from imbpipe.experiments.material import gather
 from imbpipe.experiments.results import ResultStore
 from imbpipe.experiments.setting import BASELINE, Setting
-from imbpipe.heads import stream
+from imbpipe.heads import buffer, stream
 from imbpipe.heads.bank import train_heads
 from imbpipe.heads.draws import epoch_rows
 from imbpipe.heads.run import HeadConfig, Protocol, Run
@@ -36,7 +42,7 @@ from imbpipe.strategies.plan import Phase, Plan, Synthetic
 from imbpipe.strategies.strategy import STRATEGIES
 
 N, D = 6000, 8
-"""24 blocks."""
+"""188 blocks."""
 QUICK = Protocol(HeadConfig(hidden=8), epochs=3, learning_rate=0.01)
 TEN = Protocol(HeadConfig(hidden=8), epochs=10, batch_size=256)
 PLENTY = 1 << 30
@@ -48,19 +54,19 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _parts_of_four_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "LEAST", 1024)
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffer, "LEAST", 1024)
     torch.set_num_threads(2)
 
 
 def memory_for(rows: int, dimension: int = D) -> int:
     """What lets two threads hold parts of so many rows."""
-    return int(2 * 2 * rows * 4 * dimension / (1 - stream.KEPT) / stream.SHARE) + 100
+    return int(2 * 2 * rows * 4 * dimension / (1 - buffer.KEPT) / buffer.SHARE) + 100
 
 
 def reader_of(features: StoredFeatures, run: Run) -> stream.Stream:
     labels = made(N, D)[1].labels[run.train]
-    return stream.Stream(stream.buffered(features, 2, 64), run, labels, torch.zeros(0, D))
+    return stream.Stream(buffer.buffered(features, 2, 64), run, labels, torch.zeros(0, D))
 
 
 def stored(file: Path, memory: int = PLENTY) -> StoredFeatures:
@@ -152,9 +158,9 @@ def test_an_epoch_draws_each_row_exactly_as_often_as_the_plan_says(file: Path, d
         np.testing.assert_array_equal(arranged.order, drawn)
     rare = made(N, D)[1].labels[run.train, 2]
     common = [np.unique(part[(part < n) & ~rare[part % n]]) for part in parts]
-    blocks_of = [set((run.train[part] // 256).tolist()) for part in common]
+    blocks_of = [set((run.train[part] // 32).tolist()) for part in common]
     assert not any(one & other for place, one in enumerate(blocks_of) for other in blocks_of[:place])
-    assert len(parts) == 1 or max(map(len, common)) <= rows / (1 - stream.KEPT)
+    assert len(parts) == 1 or max(map(len, common)) <= rows / (1 - buffer.KEPT)
     reader.close()
 
 
@@ -164,8 +170,8 @@ def test_blocks_come_together_anew_in_every_epoch_and_for_every_seed(file: Path)
         reader = reader_of(stored(file, memory_for(1024)), run)
         arranged = reader.arrange(epoch_rows(run.plan.phases[0], len(run.train), seed, epoch), epoch)
         reader.close()
-        blocks, rows = np.unique(run.train[arranged.order[: arranged.ends[0]]] // 256, return_counts=True)
-        return tuple(blocks[rows > 50])
+        blocks, rows = np.unique(run.train[arranged.order[: arranged.ends[0]]] // 32, return_counts=True)
+        return tuple(blocks[rows > 10])
 
     together = {first_part(seed, epoch) for seed in range(4) for epoch in range(4)}
     assert len(together) == 16
@@ -266,7 +272,7 @@ def test_a_block_that_changes_under_way_stops_training_with_the_rows_and_the_rem
     with copy.open("r+b") as bytes_of:
         bytes_of.seek(copy.read_bytes().index(features[1000].tobytes()))
         bytes_of.write(b"\x01")
-    with pytest.raises(StoreError, match=r"rows 768 to 1023 changed since .* Run: imbpipe cache repair"):
+    with pytest.raises(StoreError, match=r"rows 992 to 1023 changed since .* Run: imbpipe cache repair"):
         trained(some, dataset.labels, runs(), QUICK)
 
 
@@ -347,7 +353,7 @@ def test_features_are_streamed_where_they_do_not_fit_and_it_is_said_in_one_line(
     for each in (small, large):
         tell_streamed(each, said.append)
     [line] = said
-    assert "made by eye: 0.0 GB of features" in line
+    assert "made by eye: 0.2 MB of features, and 0.2 MB of memory" in line
     assert "\n" not in line
 
 
@@ -418,3 +424,47 @@ def test_streamed_training_takes_no_more_memory_than_it_may(tmp_path: Path) -> N
     bound, size = 64_000_000, features.nbytes
     assert peak_of_training(file, labels, bound) < bound
     assert peak_of_training(file, labels, size) > size
+
+
+def test_the_command_trains_on_a_stream_and_says_so_with_the_numbers_of_resident_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(buffer, "LEAST", 1)
+    monkeypatch.setattr(buffer, "BATCHES", 0)
+    monkeypatch.setattr(buffer, "SHARE", 1)
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    for place in range(36):
+        folder = tmp_path / "images" / ("red" if place % 3 else "blue")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(folder / f"{place}.png")
+
+    def command(*arguments: str) -> Any:
+        done = CliRunner().invoke(main, [*arguments, "--dataset", "images"], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done
+
+    command("extract", "--encoder", "mean-colour", "--cache", "streamed")
+    shutil.copytree("streamed", "resident")
+    train = ["train", "--epochs", "2", "--seeds", "2", "--json"]
+    resident = command(*train, "--cache", "resident", "--memory", "1MB")
+    size = read_features(next((tmp_path / "resident").rglob("features.h5"))).features[:].nbytes
+    streamed = command(*train, "--cache", "streamed", "--memory", str(size - 4))
+    assert streamed.stdout == resident.stdout
+    assert "they are read from their file while heads train" in streamed.stderr
+    assert "read from their file" not in resident.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("2GB", 2 * 10**9), ("512 MiB", 2**29), ("1.5k", 1500), ("64", 64), ("3tib", 3 * 2**40)],
+)
+def test_sizes_are_read_as_people_write_them(text: str, size: int) -> None:
+    assert Size().convert(text, None, None) == size
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1GB", "2 GBs"])
+def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(click.UsageError, match="is no size: give 2GB, 512MiB or a number of bytes"):
+        Size().convert(text, None, None)

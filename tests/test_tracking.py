@@ -13,6 +13,7 @@ from click.testing import Result
 from PIL import Image
 from store_faults.command import in_one_process, photos, run
 
+from imbpipe.tracking.mlflow import DEFAULTS
 from imbpipe.tracking.tracker import TRACKERS
 
 CLASSES = ("sea/air", "sea:air")
@@ -57,6 +58,9 @@ def here(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     in_one_process(monkeypatch)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", str(tmp_path / "work/mlruns"))
     monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+    for name in DEFAULTS:
+        monkeypatch.setenv(name, "restored")
+        monkeypatch.delenv(name)
     return tmp_path / "work"
 
 
@@ -223,11 +227,12 @@ def test_a_library_that_is_missing_is_named_with_its_extra(
     assert result.stderr.endswith(f"Run: pip install 'imbpipe[{tracker}]'\n")
 
 
-def test_no_telemetry_is_sent(here: Path) -> None:
-    from mlflow.telemetry.utils import is_telemetry_disabled
+def test_no_telemetry_is_sent(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.telemetry import utils
 
     assert compare("mlflow").exit_code == 0
-    assert is_telemetry_disabled()
+    monkeypatch.setattr(utils, "_IS_IN_CI_ENV_OR_TESTING", False)  # where it is off in any case
+    assert utils.is_telemetry_disabled()
 
 
 def test_tensorboard_reads_scalars_hyper_parameters_and_the_projectors_files(here: Path) -> None:

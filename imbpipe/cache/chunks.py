@@ -1,7 +1,6 @@
 """The features of one file, chunk by chunk: read around HDF5, so that many threads can, and verified."""
 
 import os
-import threading
 import weakref
 import zlib
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from imbpipe.cache.layout import CHUNK_ROWS, damaged
 if TYPE_CHECKING:
     import h5py
 
+BLOCK = 32
+"""Rows that are read together at least; a chunk of several is a whole number of them."""
 CHECKSUM = 4
 """Bytes of fletcher32 behind a chunk."""
 
@@ -31,47 +32,55 @@ class Layout:
 
 
 class Chunks:
-    """An open file; it stays the one that was opened, also where another takes its name."""
+    """An open file; it stays the one that was opened, also where another takes its name.
+
+    It is read and verified in blocks of BLOCK rows, so that rows that lie together can be trained on apart.
+    """
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self.path, self.layout = path, layout
-        self._crcs: NDArray[np.int64] = np.full(len(layout.offsets), -1)
+        self._width = layout.shape[1] * layout.dtype.itemsize
+        self._crcs: NDArray[np.int64] = np.full(-(-layout.shape[0] // BLOCK), -1)
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._own = threading.local()
         weakref.finalize(self, os.close, self._file)
 
-    def read(self, chunk: int) -> NDArray[Any]:
-        """(rows, d) as stored, valid until the thread's next call.
+    def first(self, start: int, rows: int) -> NDArray[Any]:
+        """(m, d) as stored: up to `rows` rows from `start` on, both whole chunks, for the first time.
 
-        Raises StoreError: it cannot be read, or holds other bytes than at the first reading.
+        Later readings must give the same. Raises StoreError: they cannot be read.
         """
-        raw = self._buffer()
-        first = chunk * self.layout.rows
-        last = min(first + self.layout.rows, self.layout.shape[0]) - 1
-        try:
-            size = os.preadv(self._file, [raw.data], int(self.layout.offsets[chunk]))
-        except OSError as error:
-            raise damaged(self.path, f"rows {first} to {last} cannot be read: {error.strerror}") from error
-        crc = zlib.crc32(raw.data)
-        if size < len(raw) or self._crcs[chunk] not in (-1, crc):
-            raise damaged(self.path, f"rows {first} to {last} changed since the file was opened")
-        self._crcs[chunk] = crc
-        return raw[:-CHECKSUM].view(self.layout.dtype).reshape(self.layout.rows, -1)[: last - first + 1]
-
-    def block(self, start: int, rows: int) -> NDArray[Any]:
-        """(m, d) as stored: up to `rows` rows from `start` on, both whole chunks. Raises StoreError."""
         stop = min(start + rows, self.layout.shape[0])
-        out = np.empty((stop - start, self.layout.shape[1]), self.layout.dtype)
-        for first in range(start, stop, self.layout.rows):
-            found = self.read(first // self.layout.rows)
-            out[first - start : first - start + len(found)] = found
-        return out
+        found = [
+            self._read(at, min(self.layout.rows, stop - at)) for at in range(start, stop, self.layout.rows)
+        ]
+        raw = np.concatenate(found)
+        for at in range(start, stop, BLOCK):
+            self._crcs[at // BLOCK] = zlib.crc32(
+                raw[(at - start) * self._width :][: BLOCK * self._width].data
+            )
+        return raw.view(self.layout.dtype).reshape(stop - start, -1)
 
-    def _buffer(self) -> NDArray[np.uint8]:
-        if not hasattr(self._own, "raw"):
-            size = self.layout.rows * self.layout.shape[1] * self.layout.dtype.itemsize
-            self._own.raw = np.empty(size + CHECKSUM, np.uint8)
-        return self._own.raw
+    def read(self, block: int) -> NDArray[Any]:
+        """(rows, d) as stored. Raises StoreError: it cannot be read, or holds other bytes than at first."""
+        start = block * BLOCK
+        rows = min(BLOCK, self.layout.shape[0] - start)
+        raw = self._read(start, rows)
+        if zlib.crc32(raw.data) != self._crcs[block]:
+            raise damaged(self.path, f"rows {start} to {start + rows - 1} changed since the file was opened")
+        return raw.view(self.layout.dtype).reshape(rows, -1)
+
+    def _read(self, start: int, rows: int) -> NDArray[np.uint8]:
+        """The bytes of rows of one chunk."""
+        chunk, within = divmod(start, self.layout.rows)
+        raw = np.empty(rows * self._width, np.uint8)
+        what = f"rows {start} to {start + rows - 1} cannot be read"
+        try:
+            size = os.preadv(self._file, [raw.data], int(self.layout.offsets[chunk]) + within * self._width)
+        except OSError as error:
+            raise damaged(self.path, f"{what}: {error.strerror}") from error
+        if size < len(raw):
+            raise damaged(self.path, what)
+        return raw
 
 
 def layout_of(features: "h5py.Dataset", path: Path) -> Layout:

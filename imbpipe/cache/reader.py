@@ -55,7 +55,7 @@ def open_features(path: Path, memory: int) -> FeatureSet:
     features = StoredFeatures(chunks, memory)
     digest = Digest()
     for start in range(0, len(features), BLOCK_ROWS):
-        block = chunks.block(start, BLOCK_ROWS)
+        block = chunks.first(start, BLOCK_ROWS)
         digest.add(block)
         check_finite(block, content.arrays["ids"][start : start + BLOCK_ROWS], start)
     if digest.finish(content) != content.digest:

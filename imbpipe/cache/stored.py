@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imbpipe.cache.chunks import Chunks
+from imbpipe.cache.chunks import BLOCK, Chunks
 from imbpipe.cache.layout import decode_text
 from imbpipe.errors import StoreError
 from imbpipe.types import Features, FeatureSource, Rows
 
-BLOCK = 1024
+PASS = 1024
 """Rows of a pass over stored features that are in memory together."""
 
 
@@ -60,12 +60,13 @@ class StoredFeatures:
         return StoredFeatures(self._chunks, self.memory, np.concatenate(rows), self._mapped)
 
     def mapped(self, function: Callable[[Features], Features], dimension: int) -> "StoredFeatures":
-        """What `function` makes of rows (m, d) as they are read: (m, dimension). A quarter of the memory."""
-        return StoredFeatures(self._chunks, self.memory // 4, self._rows, Mapped(function, dimension))
+        """What `function` makes of rows (m, d) as they are read: (m, dimension). Memory to that measure."""
+        memory = self.memory * dimension // self.shape[1]
+        return StoredFeatures(self._chunks, memory, self._rows, Mapped(function, dimension))
 
-    def chunk_of(self, rows: Rows) -> Rows:
-        """(m,) the chunk of the file that each row lies in."""
-        return self._places(rows) // self._chunks.layout.rows
+    def block_of(self, rows: Rows) -> Rows:
+        """(m,) the block of the file that each row lies in."""
+        return self._places(rows) // BLOCK
 
     def __getitem__(self, rows: Rows | slice) -> Features:
         """The rows, read."""
@@ -75,12 +76,12 @@ class StoredFeatures:
         return out
 
     def read_into(self, rows: Rows, out: Features) -> None:
-        """Fill `out` (m, d) with the rows, each chunk read once."""
-        chunk, within = np.divmod(self._places(rows), self._chunks.layout.rows)
-        order = np.argsort(chunk, kind="stable")
-        starts = np.flatnonzero(np.diff(chunk[order], prepend=-1))
+        """Fill `out` (m, d) with the rows, each block read once."""
+        block, within = np.divmod(self._places(rows), BLOCK)
+        order = np.argsort(block, kind="stable")
+        starts = np.flatnonzero(np.diff(block[order], prepend=-1))
         for places in np.split(order, starts[1:]) if len(order) else ():
-            found = self._chunks.read(int(chunk[places[0]]))
+            found = self._chunks.read(int(block[places[0]]))
             if self._mapped is not None:
                 out[places] = self._mapped.function(found[within[places]].astype(self.dtype))
             elif places[-1] - places[0] == len(places) - 1:  # in the file's order: one copy without an index
@@ -92,8 +93,8 @@ class StoredFeatures:
     def blocks(self) -> Iterator[tuple[Rows, Features]]:
         """One pass in the order of the file: (m,) numbers of rows, and the rows (m, d); each row once."""
         order = np.arange(len(self)) if self._rows is None else np.argsort(self._rows, kind="stable")
-        for start in range(0, len(order), BLOCK):
-            some = order[start : start + BLOCK]
+        for start in range(0, len(order), PASS):
+            some = order[start : start + PASS]
             yield some, self[some]
 
     def _places(self, rows: Rows) -> NDArray[np.int64]:
@@ -112,7 +113,7 @@ def joined(*parts: FeatureSource) -> FeatureSource:
     return stored[0].joined(*stored[1:]) if stored else np.concatenate([part[:] for part in parts])
 
 
-def blocks(features: FeatureSource, rows: int = BLOCK) -> Iterator[tuple[Rows | slice, Features]]:
+def blocks(features: FeatureSource, rows: int = PASS) -> Iterator[tuple[Rows | slice, Features]]:
     """All rows once, with their numbers. rows: at a time, of an array; of that these are views, in order."""
     if isinstance(features, StoredFeatures):
         yield from features.blocks()
@@ -124,8 +125,8 @@ def blocks(features: FeatureSource, rows: int = BLOCK) -> Iterator[tuple[Rows | 
 
 def check_finite(features: NDArray[Any], ids: Sequence[str] | NDArray[np.bytes_], first: int = 0) -> None:
     """Raises StoreError: a feature is NaN or infinite. first: the number of the first row."""
-    for start in range(0, len(features), BLOCK):
-        finite = np.isfinite(features[start : start + BLOCK])
+    for start in range(0, len(features), PASS):
+        finite = np.isfinite(features[start : start + PASS])
         if not finite.all():
             row, column = np.argwhere(~finite)[0] + (start, 0)
             name = decode_text(ids[row]) if isinstance(ids[row], bytes) else ids[row]

@@ -163,11 +163,15 @@ def verify(cache: Path, images: bool, recompute: int, weights: str, as_json: boo
 
 
 def _encode_with(entry: "Entry", weights: str) -> Any:
-    from imbpipe.cache.spec import describe_differences
+    from imbpipe.cache.spec import IMPORTED, describe_differences
     from imbpipe.encoders.load import load_encoder
     from imbpipe.extract.images import encode_images
     from imbpipe.extract.spec import compute_of, spec_of
 
+    if entry.weights == IMPORTED:
+        raise StoreError(
+            f"{entry.path} was imported, and nothing here can encode it again", "Leave out --recompute"
+        )
     encoder = load_encoder(
         entry.encoder,
         weights="random" if entry.weights == "random" else weights,

@@ -90,7 +90,8 @@ def compute(command: Command) -> Command:
     )  # fmt: skip
     @click.option(
         "--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True,
-        help="Of the products inside the network; bfloat16 is faster on a GPU and on recent CPUs.",
+        help="Of the products inside the network. Lower ones are faster on a GPU and on recent CPUs and give "
+        "other features: by bfloat16 their cosine to float32's is about 0.999.",
     )  # fmt: skip
     @click.option(
         "--preprocess", type=click.Choice(PREPROCESSES), default="fast", show_default=True,

@@ -37,3 +37,6 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.name!r}: {len(self):,} images, {len(self.class_names)} classes, {self.task}>"

@@ -79,6 +79,7 @@ def read_huggingface(text: str, root: Path, options: ReadOptions) -> Dataset:
     Source: https://huggingface.co/docs/datasets/image_dataset
     """
     address = parse_address(text)
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         import datasets
     except ImportError:

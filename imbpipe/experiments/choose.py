@@ -10,7 +10,7 @@ from imbpipe.datasets.dataset import Dataset
 from imbpipe.datasets.load import load_dataset
 from imbpipe.datasets.options import ReadOptions
 from imbpipe.encoders.encoder import Encoder
-from imbpipe.errors import DatasetError, ResultsError, WeightsError, gigabytes
+from imbpipe.errors import DatasetError, ResultsError, WeightsError, as_size
 from imbpipe.types import FeatureSet
 
 Say = Callable[[str], None]
@@ -78,8 +78,8 @@ def tell_streamed(features: FeatureSet, say: Say) -> None:
     stored = features.features
     if isinstance(stored, StoredFeatures):
         say(
-            f"{features.dataset} by {features.encoder}: {gigabytes(stored.nbytes)} of features, and "
-            f"{gigabytes(stored.memory)} of memory for them: they are read from their file while heads train."
+            f"{features.dataset} by {features.encoder}: {as_size(stored.nbytes)} of features, and "
+            f"{as_size(stored.memory)} of memory for them: they are read from their file while heads train."
         )
 
 

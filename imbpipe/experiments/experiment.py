@@ -89,9 +89,9 @@ def read_experiment(path: Path) -> Experiment:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ResultsError(
-            f"no experiment file {path}", "Name one, for example experiments/paper.toml"
-        ) from None
+        here = sorted(set(Path().glob("*.toml")) - {Path("pyproject.toml")})
+        example = here[0] if here else "experiments/paper.toml"
+        raise ResultsError(f"no experiment file {path}", f"Name one, for example {example}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ResultsError(f"{path}: {error}") from None
     try:

@@ -11,7 +11,7 @@ import numpy as np
 
 from imbpipe.cache.stored import select
 from imbpipe.datasets.splits import Split
-from imbpipe.errors import TooLargeError, gigabytes
+from imbpipe.errors import TooLargeError, as_size
 from imbpipe.experiments.material import Material
 from imbpipe.experiments.measure import measured
 from imbpipe.experiments.results import ResultStore
@@ -131,8 +131,8 @@ class Grid:
         assert stored is not None
         whole = len(self.material.source.ids) * stored.shape[1] * 4
         return TooLargeError(
-            f"strategy {strategy!r} needs all features in memory to plan: {gigabytes(whole)}, "
-            f"and {gigabytes(stored.memory)} are allowed",
+            f"strategy {strategy!r} needs all features in memory to plan: {as_size(whole)}, "
+            f"and {as_size(stored.memory)} are allowed",
             f"Give it --memory {-(-whole // 10**6)}MB where there is as much, or leave the strategy out",
         )
 

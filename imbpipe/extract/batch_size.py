@@ -1,6 +1,7 @@
 """How many images to encode together: the usual number, or what is fastest here."""
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -42,15 +43,18 @@ def best_batch_size(encoder: Encoder, seconds: float = 4.0) -> int:
 
 
 def encoding_rate(encoder: Encoder, batch_size: int, seconds: float) -> float:
-    """Images a second of the encoder alone, on all its lanes at once, from pixels that lie in memory.
+    """Images a second of the encoder alone, on all its lanes at once, from pixels that lie in memory."""
+    blank = blank_pixels(encoder)
+    return lanes_rate(encoder.lanes(), blank.expand(batch_size, *blank.shape).contiguous(), seconds)
 
-    Each lane encodes one batch that does not count, then others until `seconds` are over.
+
+def lanes_rate(lanes: Sequence[Lane], pixels: "torch.Tensor", seconds: float) -> float:
+    """Images a second of these lanes at once, each with a batch like `pixels` (b, 3, h, w) again and again.
+
+    Each encodes one batch that does not count, then others until `seconds` are over.
     """
     import torch
 
-    blank = blank_pixels(encoder)
-    pixels = blank.expand(batch_size, *blank.shape).contiguous()
-    lanes = encoder.lanes()
     threads = torch.get_num_threads()
     each = 1 if len(lanes) > 1 else threads
     with ThreadPoolExecutor(len(lanes), initializer=torch.set_num_threads, initargs=(each,)) as pool:
@@ -60,7 +64,7 @@ def encoding_rate(encoder: Encoder, batch_size: int, seconds: float) -> float:
         batches = sum(pool.map(lambda lane: _encode_until(until, lane, pixels), lanes))
         taken = time.perf_counter() - started
     torch.set_num_threads(threads)
-    return batches * batch_size / taken
+    return batches * len(pixels) / taken
 
 
 def _encode_until(until: float, lane: Lane, pixels: "torch.Tensor") -> int:

@@ -84,6 +84,10 @@ class Encoding:
         return self.waited / len(self._lanes)
 
     def __enter__(self) -> "Encoding":
+        """The thread that hands batches out computes on one core too: its helpers wait at full speed."""
+        import torch
+
+        torch.set_num_threads(1)
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -66,12 +66,12 @@ def page(
     panels: heading and inches of height of each; several are lettered.
     legend: labelled artists, shown under the title.
     """
-    from matplotlib.figure import Figure
+    from imbpipe.figures.shown import Shown
 
     lines = _lines(legend)
     foot = [line for text in footer for line in textwrap.wrap(text, FOOTER_CHARACTERS)]
     rows = [TITLE + LEGEND * len(lines), *(height for _, height in panels), LINE * len(foot) + 0.14]
-    figure = Figure(figsize=(WIDTH, sum(rows)), layout="constrained")
+    figure = Shown(figsize=(WIDTH, sum(rows)), layout="constrained")
     top, *bodies, bottom = figure.subfigures(len(rows), 1, height_ratios=rows, squeeze=False)[:, 0]
     top.text(0.01, 1 - 0.08 / rows[0], title, fontsize=10, fontweight="bold", va="top")
     for i, line in enumerate(reversed(lines)):

@@ -15,6 +15,7 @@ from torch import Tensor
 from imbpipe.cache.stored import StoredFeatures, blocks
 from imbpipe.errors import UsageError
 from imbpipe.heads.batches import Data
+from imbpipe.heads.buffer import buffered
 from imbpipe.heads.checks import check
 from imbpipe.heads.losses import LOSSES
 from imbpipe.heads.network import logits
@@ -22,7 +23,6 @@ from imbpipe.heads.pool import workers
 from imbpipe.heads.run import Protocol, Run
 from imbpipe.heads.schedule import schedule
 from imbpipe.heads.slices import Slice, group_runs
-from imbpipe.heads.stream import buffered
 from imbpipe.heads.train import train_slice
 from imbpipe.types import Features, FeatureSource, Progress, Rows
 

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from imbpipe.heads.align import aligned
+from imbpipe.heads.buffer import Buffered
 from imbpipe.heads.draws import dropout_masks, epoch_rows, mask_keys
 from imbpipe.heads.objective import Objective
 from imbpipe.heads.run import Protocol, Run
 from imbpipe.heads.slices import Slice, phase_of_epoch
-from imbpipe.heads.stream import Arranged, Buffered, Stream
+from imbpipe.heads.stream import Arranged, Stream
 from imbpipe.types import Rows
 
 MOST_STEPS = 16

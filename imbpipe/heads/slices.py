@@ -71,7 +71,7 @@ def group_runs(runs: Sequence[Run], protocol: Protocol) -> list[Group]:
         phases = [phase_of_epoch(run, epoch, protocol.epochs) for epoch in range(protocol.epochs)]
         for phase in run.plan.phases:
             if not any(phase is used for used in phases):
-                raise PlanError(f"no epoch of {protocol.epochs} trains in the phase from {phase.start} on")
+                raise _untrained(run, phase, protocol.epochs)
         made = run.plan.synthetic
         key = (
             run.seed,
@@ -82,6 +82,22 @@ def group_runs(runs: Sequence[Run], protocol: Protocol) -> list[Group]:
         )
         members[key].append(number)
     return [_group(runs, tuple(numbers), protocol) for numbers in members.values()]
+
+
+def _untrained(run: Run, phase: Phase, epochs: int) -> PlanError:
+    """With the least number of epochs that trains in every phase, where a thousand are enough."""
+    every = {other.start for other in run.plan.phases}
+    enough = (
+        more
+        for more in range(epochs + 1, 1001)
+        if {phase_of_epoch(run, epoch, more).start for epoch in range(more)} == every
+    )
+    more = next(enough, None)
+    longer = f"Train for {more} epochs (--epochs {more}), or give" if more else "Give"
+    return PlanError(
+        f"no epoch of {epochs} trains in the phase that starts after {phase.start:g} of the training",
+        f"{longer} the strategy fewer stages or an earlier start",
+    )
 
 
 def _group(runs: Sequence[Run], numbers: tuple[int, ...], protocol: Protocol) -> Group:

@@ -4,15 +4,14 @@ Every epoch the file's blocks are dealt out at random into parts; a part's rows 
 on in random order while the next part is read. So each row is drawn exactly as often as the plan says, in an
 order between the file's and a full shuffle's. The error of SGD that this adds is in proportion to the share
 of blocks that are not in the buffer, and to how much more alike rows of a block are than any rows; it is 0
-where the buffer holds all. Three things keep it small in files that are sorted by class: blocks are as small
-as the file allows, each part is dealt one of every stretch of neighbours, and rows of the rarest classes,
+where the buffer holds all. Three things keep it small in files that are sorted by class: blocks are small
+(32 rows), each part is dealt one of every stretch of neighbours, and rows of the rarest classes,
 which would fill few blocks, stay in memory and come at any time.
 
 Source: Xu et al. (2022), "In-Database Machine Learning with CorgiPile: Stochastic Gradient Descent without
 Full Data Shuffle", for the two levels of shuffling and the error; dealing and keeping are ours.
 """
 
-import math
 import mmap
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,50 +22,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imbpipe.cache.stored import StoredFeatures
 from imbpipe.datasets.frequency import class_counts
-from imbpipe.errors import UsageError
+from imbpipe.heads.buffer import KEPT, Buffered
 from imbpipe.heads.draws import part_order
 from imbpipe.heads.run import Run
 from imbpipe.strategies.plan import Phase
 from imbpipe.types import Features, Labels, Rows
-
-SHARE = 0.6
-"""Of the memory for features, what buffers may take; the rest is for scoring and for reading itself."""
-LEAST = 4096
-"""Rows of a part at least: 16 blocks."""
-BATCHES = 4
-"""And so many batches, so that a batch never takes from more than two parts."""
-KEPT = 0.25
-"""Of the rows in memory, those of the rarest classes that stay there, at most."""
-
-
-@dataclass(frozen=True, eq=False)
-class Buffered:
-    """Stored features, and what is in memory of them.
-
-    workers: slices trained side by side. rows: of each that are in memory at a time.
-    """
-
-    features: StoredFeatures
-    workers: int
-    rows: int
-
-
-def buffered(features: StoredFeatures, workers: int, batch: int) -> Buffered:
-    """As much as the memory allows for at most `workers`. Raises UsageError: it is too little for one."""
-    row = features.dtype.itemsize * features.shape[1]
-    least = math.ceil(2 * max(LEAST, BATCHES * batch) / (1 - KEPT)) * row
-    given = int(SHARE * features.memory)
-    fitting = min(workers, given // least)
-    if not fitting:
-        need = math.ceil(min(least / SHARE, features.nbytes) / 1e6)
-        raise UsageError(
-            f"{features.memory / 1e6:.1f} MB of memory are too few for features of {features.shape[1]} "
-            "dimensions, even in blocks",
-            f"Give it --memory {need}MB or more",
-        )
-    return Buffered(features, fitting, given // (fitting * row))
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +53,7 @@ class Stream:
         self._source, self._seed = buffered.features.subset(run.train), run.seed
         n, d = self._source.shape
         new = np.empty((0, d)) if run.plan.synthetic is None else run.plan.synthetic.features
-        self._block = self._source.chunk_of(np.arange(n))
+        self._block = self._source.block_of(np.arange(n))
         self._parts: deque[Rows] = deque()
         self._planned = self._there = self._oldest = 0
         self._reading: Future[Features] | None = None

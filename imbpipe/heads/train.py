@@ -32,7 +32,7 @@ def train_slice(
     try:
         return trainer.train(stopped)
     finally:
-        trainer.batches.close()
+        trainer.close()
 
 
 class _Trainer:
@@ -72,6 +72,11 @@ class _Trainer:
             if best is not None and best.all_stopped_after(epoch):
                 break
         return self.stack.views(self.stack.parameters if best is None else best.parameters)
+
+    def close(self) -> None:
+        """Give back all memory now: the trainer and its replay hold each other."""
+        self.batches.close()
+        del self.replay
 
     def _learning_rate(self, epoch: int) -> float:
         """torch.optim.lr_scheduler.StepLR, stepped after every epoch."""

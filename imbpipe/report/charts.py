@@ -159,7 +159,7 @@ def _distribution() -> Any:
     import altair as alt
 
     scales = _setting_scales(alt)
-    title = "images of the class in an epoch (logarithmic)"
+    title = "images in an epoch (logarithmic)"
     x = alt.X("count:Q", scale=alt.Scale(type="log", nice=True), axis=_number_axis(alt, title))
     return (
         alt.Chart(alt.NamedData("rows"))

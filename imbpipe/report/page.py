@@ -80,6 +80,7 @@ def _study(study: Study, thumbnails: Thumbnails) -> dict[str, Any]:
                 "name": show(name),
                 "train": int(train[c]),
                 "low": bool(low[c]),
+                "measured": bool(study.measured[c]),
                 "share": round(float(labels[:, c].mean()), 5),
             }
             for c, name in enumerate(dataset.class_names)
@@ -207,11 +208,12 @@ def _provenance(studies: Sequence[Study], command: str) -> list[tuple[str, str]]
         grid, spec = study.grids[0], study.grids[0].material.source.spec
         protocol = grid.protocol
         rows += [
-            ("data", f"{show(study.dataset.name)}: {len(study.dataset):,} images, {study.dataset.task}"),
+            ("data", _data(study)),
             ("encoder", f"{show(study.encoder)}, {study.weights} weights, SHA-256 {_weights_hash(spec)}"),
             ("features", f"SHA-256 {grid.material.source.digest}"),
             ("splits", ", ".join(each.split.name for each in study.grids)),
             ("seeds", whole_numbers([seed for each in study.grids for seed in each.seeds])),
+            ("ranking", f"by {study.ranking.metric}; a difference below {study.ranking.margin:g} is none"),
             (
                 "training",
                 f"{protocol.head.kind} head, {protocol.epochs} epochs, batch {protocol.batch_size}, "
@@ -222,6 +224,13 @@ def _provenance(studies: Sequence[Study], command: str) -> list[tuple[str, str]]
     rows.append(("imbpipe", f"{version('imbpipe')}, Python {platform.python_version()}"))
     rows.append(("libraries", ", ".join(f"{name} {version(name)}" for name in libraries)))
     return rows
+
+
+def _data(study: Study) -> str:
+    told = f"{show(study.dataset.name)}: {len(study.dataset):,} images, {study.dataset.task}"
+    left_out = study.grids[0].material.left_out
+    unread = f"; {len(left_out):,} more could not be read, the first {show(left_out[0])}" if left_out else ""
+    return f"{told}{unread}"
 
 
 def _weights_hash(spec: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ RUN, SETTING = "imbpipe.run", "imbpipe.setting"
 MOST_METRICS = 1000
 """That MLflow takes at a time."""
 
-_USUAL = {
+DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # seven as MLflow has it: four minutes of silence
@@ -34,7 +34,7 @@ def mlflow_tracker(cache: Path) -> Tracker:
 
     Source: https://mlflow.org/docs/latest/ml/tracking/
     """
-    for name, value in _USUAL.items():
+    for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     try:
         import mlflow

@@ -58,7 +58,7 @@ function chooseStudy(index) {
   const s = study();
   state.shown = s.first;
   state.by = "class";
-  state.cls = classesShown().find((i) => s.curves[0][i]) ?? 0;
+  state.cls = classesShown().find((i) => s.classes[i].measured) ?? 0;
   fill($("class"), s.classes.map((_, i) => classLabel(i)));
   $("class").value = state.cls;
   $("boxes").replaceChildren(...s.settings.slice(1).map((name, k) => {

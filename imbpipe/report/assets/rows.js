@@ -110,7 +110,6 @@ function mapSignals() {
   return { kinds, hues, marks: data.looks.marks.slice(0, kinds.length), xtitle: explained(0), ytitle: explained(1) };
 }
 
-const narrow = matchMedia("(max-width: 40rem)");
 const contents = {
   classes: () => ({ data: { rows: classRows() }, signals: { ...looksOf(settingsShown()), axis: axis(), isdiff: isDiff() } }),
   tradeoff: () => {

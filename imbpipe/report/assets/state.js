@@ -19,7 +19,9 @@ const classLabel = (i) => {
   return `${name} (${whole(train)}${low ? ", rare" : ""})`;
 };
 const settingsShown = () => isDiff() && state.shown.length ? state.shown : [0, ...state.shown];
-const axis = () => isDiff() ? `difference in ${metric().axis} from the baseline` : metric().axis;
+const narrow = matchMedia("(max-width: 40rem)");
+const measured = () => isDiff() ? `difference in ${metric().axis} from the baseline` : metric().axis;
+const axis = () => narrow.matches ? measured().replace(" from the baseline", "") : measured();
 
 // the columns that the mode asks for: means, and both ends of their intervals
 const columns = (t) => isDiff() ? [t.diff, t.diff_low, t.diff_high] : [t.mean, t.low, t.high];
@@ -40,5 +42,5 @@ function classesShown() {
 function said() {
   const groups = { all: "all", low: "low-frequency", rest: "remaining" };
   const chosen = state.shown.length ? named(state.shown).join(", ") : "no strategy but the baseline";
-  return `Shown: ${axis()}; ${groups[state.group]} classes; ${chosen}. Class looked at: ${study().classes[state.cls].name}.`;
+  return `Shown: ${measured()}; ${groups[state.group]} classes; ${chosen}. Class looked at: ${study().classes[state.cls].name}.`;
 }

@@ -15,13 +15,14 @@ function fillTable(made, titles, rows, numeric = []) {
   const body = made.createTBody();
   return rows.map((cells) => {
     const row = body.insertRow();
-    cells.forEach((cell, i) => row.append(make("td", cell, kind(i))));
+    cells.forEach((cell, i) => row.append(make(i ? "td" : "th", cell, kind(i))));
+    row.cells[0].scope = "row";
     return row;
   });
 }
 
 const numberTables = {
-  classes: () => [["class (training images)", "strategy", axis(), "95 % interval"], classRows().map((r) => [r.class, r.setting, number(r.mean, isDiff()), r.range]), [2, 3]],
+  classes: () => [["class (training images)", "strategy", measured(), "95 % interval"], classRows().map((r) => [r.class, r.setting, number(r.mean, isDiff()), r.range]), [2, 3]],
   tradeoff: () => {
     const range = (low, high) => low === high ? "" : interval(low, high, isDiff());
     const rows = tradeoffRows(study().settings.map((_, j) => j));
@@ -80,12 +81,12 @@ function images() {
   const titles = { missed: `Images of ${name} with the lowest scores`, wrong: `Other images with the highest scores for ${name}` };
   place.replaceChildren();
   s.settings.forEach((setting, j) => {
-    const shown = s.galleries[j][state.cls];
-    if (!shown) return;
+    const kept = s.galleries[j][state.cls];
+    if (!kept) return;
     place.append(make("h3", setting));
-    Object.keys(titles).filter((kind) => shown[kind].length).forEach((kind) => {
+    Object.keys(titles).filter((kind) => kept[kind].length).forEach((kind) => {
       const row = make("div", undefined, "thumbs");
-      row.append(...shown[kind].map((each) => thumbnail(...each)));
+      row.append(...kept[kind].map((each) => thumbnail(...each)));
       place.append(make("p", titles[kind], "note"), row);
     });
   });

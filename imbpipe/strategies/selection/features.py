@@ -17,7 +17,7 @@ def once(data: TrainingSet, key: Hashable, make: Callable[[], T]) -> T:
     """What `make` gives, kept under `key` for as long as `data` lives. It must not hold on to `data`."""
     known = _KNOWN.setdefault(data, {})
     if key not in known:
-        known[key] = make()
+        known.setdefault(key, make())
     return known[key]
 
 

@@ -1,13 +1,17 @@
 """Herding: the images whose mean stays closest to the class's mean."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from imbpipe.strategies.plan import Plan
 from imbpipe.strategies.selection.criterion import Pick, criterion, select
 from imbpipe.strategies.selection.features import unit_features
+from imbpipe.strategies.selection.order import order_of
 from imbpipe.strategies.strategy import STRATEGIES
-from imbpipe.types import Rows, TrainingSet
+from imbpipe.types import Features, Rows, TrainingSet
 
 
 @STRATEGIES.add("herding")
@@ -31,14 +35,19 @@ def by_herding(data: TrainingSet, rng: Generator) -> Pick:
 
     def pick(pool: Rows, kept: Rows, count: int) -> Rows:
         own, before = x[pool], x[kept].sum(0, dtype=np.float64)
-        mean = (own.sum(0, dtype=np.float64) + before) / (len(pool) + len(kept))
-        pull = own @ mean
-        score = (len(kept) + 1) * pull - own @ before
-        picked = []
-        for _ in range(count):
-            picked.append(int(score.argmax()))
-            score += pull - own @ own[picked[-1]]
-            score[picked[-1]] = -np.inf
-        return pool[picked]
+        order = order_of(data, "herding", pool, kept, lambda: _following_the_mean(own, before, len(kept)))
+        return pool[order.first(count)]
 
     return pick
+
+
+def _following_the_mean(own: Features, before: NDArray[np.float64], kept: int) -> Iterator[int]:
+    """Places in `own` (n, d), one after the other. before: (d,) the sum of so many rows that are kept."""
+    mean = (own.sum(0, dtype=np.float64) + before) / (len(own) + kept)
+    pull = own @ mean
+    score = (kept + 1) * pull - own @ before
+    for _ in range(len(own)):
+        picked = int(score.argmax())
+        yield picked
+        score += pull - own @ own[picked]
+        score[picked] = -np.inf

@@ -1,5 +1,6 @@
 """k-center: no image of the class far from a kept one."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from imbpipe.strategies.plan import Plan
 from imbpipe.strategies.selection.criterion import Pick, criterion, select
 from imbpipe.strategies.selection.features import unit_features
+from imbpipe.strategies.selection.order import order_of
 from imbpipe.strategies.strategy import STRATEGIES
 from imbpipe.types import Features, Rows, TrainingSet
 
@@ -38,21 +40,26 @@ def by_k_center(data: TrainingSet, rng: Generator) -> Pick:
     x = unit_features(data)
 
     def pick(pool: Rows, kept: Rows, count: int) -> Rows:
-        own = x[pool]
-        square = np.einsum("nd,nd->n", own, own)
-        products = Products(own)
-        far = _distance(own, square, x[kept])
-        centre = int(far.argmax()) if len(kept) else int((square - 2 * (own @ own.mean(0))).argmin())
-        picked = [centre]
-        while len(picked) < count:
-            apart = square + square[centre] - 2 * products.of(centre, far)
-            np.minimum(far, np.maximum(apart, 0), out=far)
-            far[centre] = -1
-            centre = int(far.argmax())
-            picked.append(centre)
-        return pool[picked]
+        own, others = x[pool], x[kept]
+        order = order_of(data, "k-center", pool, kept, lambda: _farthest_first(own, others))
+        return pool[order.first(count)]
 
     return pick
+
+
+def _farthest_first(own: Features, others: Features) -> Iterator[int]:
+    """Places in `own` (n, d), one after the other. others: (m, d) that are kept already."""
+    square = np.einsum("nd,nd->n", own, own)
+    products = Products(own)
+    far = _distance(own, square, others)
+    centre = int(far.argmax()) if len(others) else int((square - 2 * (own @ own.mean(0))).argmin())
+    yield centre
+    for _ in range(1, len(own)):
+        apart = square + square[centre] - 2 * products.of(centre, far)
+        np.minimum(far, np.maximum(apart, 0), out=far)
+        far[centre] = -1
+        centre = int(far.argmax())
+        yield centre
 
 
 def _distance(own: Features, square: NDArray[np.float32], others: Features) -> NDArray[np.float32]:

@@ -6,8 +6,9 @@ from numpy.random import Generator
 from imbpipe.strategies.plan import Plan
 from imbpipe.strategies.selection.criterion import Pick, criterion, select
 from imbpipe.strategies.selection.features import unit_features
+from imbpipe.strategies.selection.order import order_of
 from imbpipe.strategies.strategy import STRATEGIES
-from imbpipe.types import Rows, TrainingSet
+from imbpipe.types import Features, Rows, TrainingSet
 
 BLOCK = 512
 """Images compared with all together: BLOCK x n numbers."""
@@ -35,15 +36,22 @@ def by_semdedup(data: TrainingSet, rng: Generator) -> Pick:
     x = unit_features(data)
 
     def pick(pool: Rows, kept: Rows, count: int) -> Rows:
-        mean = x[np.concatenate([pool, kept])].mean(0)
-        ordered = pool[np.argsort(x[pool] @ mean, kind="stable")]
-        every = x[np.concatenate([kept, ordered])]
-        closest = np.full(len(ordered), -np.inf, np.float32)
-        for start in range(0, len(ordered), BLOCK):
-            stop = min(start + BLOCK, len(ordered))
-            cosine = every[len(kept) + start : len(kept) + stop] @ every[: len(kept) + stop].T
-            cosine[:, len(kept) + start :][np.triu_indices(stop - start)] = -np.inf
-            closest[start:stop] = cosine.max(1)
-        return ordered[np.argsort(closest, kind="stable")[:count]]
+        own, others = x[pool], x[kept]
+        order = order_of(data, "semdedup", pool, kept, lambda: iter(_most_different_first(own, others)))
+        return pool[order.first(count)]
 
     return pick
+
+
+def _most_different_first(own: Features, others: Features) -> list[int]:
+    """Places in `own` (n, d). others: (m, d) that are kept already and stand before all."""
+    mean = np.concatenate([own, others]).mean(0)
+    places = np.argsort(own @ mean, kind="stable")
+    every, before = np.concatenate([others, own[places]]), len(others)
+    closest = np.full(len(own), -np.inf, np.float32)
+    for start in range(0, len(own), BLOCK):
+        stop = min(start + BLOCK, len(own))
+        cosine = every[before + start : before + stop] @ every[: before + stop].T
+        cosine[:, before + start :][np.triu_indices(stop - start)] = -np.inf
+        closest[start:stop] = cosine.max(1)
+    return places[np.argsort(closest, kind="stable")].tolist()
