@@ -304,3 +304,9 @@ def test_the_root_launcher_runs_a_checkout_as_the_installed_command_does():
         [sys.executable, "cli.py", "--help"], cwd=root, capture_output=True, text=True, check=True
     )
     assert "imbpipe extract --encoder resnet18" in done.stdout
+
+
+def test_a_reader_that_has_seen_enough_is_no_bug():
+    command = f"{sys.executable} -m imbpipe strategies | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert (done.stdout.partition(":")[0], done.stderr) == ("baseline", "")
