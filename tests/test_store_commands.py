@@ -74,7 +74,7 @@ def test_a_signal_ends_extraction_with_status_75_and_the_same_command_goes_on(
     here: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     with monkeypatch.context() as patch:
-        during_the_second_batch(patch, lambda: os.kill(os.getpid(), number))
+        during_the_second_batch(patch, lambda: signal.raise_signal(number))
         result = run(*EXTRACT)
     assert result.exit_code == 75
     assert result.stderr == "Interrupted. What was encoded is safe; the same command goes on from here.\n"
