@@ -8,6 +8,7 @@ from numpy.random import Generator
 from imbpipe.strategies.plan import Plan
 from imbpipe.strategies.selection.criterion import Pick, criterion, select
 from imbpipe.strategies.selection.features import unit_features
+from imbpipe.strategies.single_thread import single_thread
 from imbpipe.strategies.strategy import STRATEGIES
 from imbpipe.types import Features, Rows, TrainingSet
 
@@ -53,10 +54,9 @@ def cluster(own: Features, count: int, rng: Generator) -> Features:
     """(count, d) centres by k-means; some are equal where fewer rows differ."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
 
     means = KMeans(count, n_init=1, max_iter=ROUNDS, random_state=int(rng.integers(2**31)))
-    with warnings.catch_warnings(), threadpool_limits(1, "openmp"):  # one thread: the same bits every time
+    with warnings.catch_warnings(), single_thread():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return means.fit(own).cluster_centers_
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from imbpipe.datasets.frequency import class_counts
 from imbpipe.strategies.limits import at_least_one
 from imbpipe.strategies.plan import Plan
+from imbpipe.strategies.single_thread import single_thread
 from imbpipe.strategies.strategy import STRATEGIES
 from imbpipe.strategies.synthesis.made import beside_the_real
 from imbpipe.types import Features, Labels, TrainingSet
@@ -48,7 +49,9 @@ def _between(x: Features, y: Labels, neighbours: int, rng: Generator) -> tuple[F
     """A made row for each of the (n, d) images of one label, and its (n, c) labels."""
     from sklearn.neighbors import NearestNeighbors
 
-    near = NearestNeighbors(n_neighbors=min(neighbours, len(x) - 1)).fit(x).kneighbors(return_distance=False)
+    search = NearestNeighbors(n_neighbors=min(neighbours, len(x) - 1)).fit(x)
+    with single_thread():
+        near = search.kneighbors(return_distance=False)
     other = near[np.arange(len(x)), rng.integers(near.shape[1], size=len(x))]
     features = x + rng.random(x.shape, np.float32) * (x[other] - x)
     votes = y + y[near].sum(1)

@@ -7,6 +7,7 @@ from imbpipe.datasets.frequency import class_counts
 from imbpipe.errors import PlanError
 from imbpipe.strategies.limits import at_least_one
 from imbpipe.strategies.plan import Plan
+from imbpipe.strategies.single_thread import single_thread
 from imbpipe.strategies.strategy import STRATEGIES
 from imbpipe.strategies.synthesis.made import beside_the_real, made_counts
 from imbpipe.types import Features, TrainingSet
@@ -62,7 +63,8 @@ def _made_by_imblearn(
 
     seed = int(rng.integers(2**31))
     maker = SMOTE(sampling_strategy=wanted, k_neighbors=neighbours, random_state=seed)
-    features, classes = maker.fit_resample(data.features, data.labels.argmax(1))
+    with single_thread():
+        features, classes = maker.fit_resample(data.features, data.labels.argmax(1))
     features, classes = features[len(data.features) :], classes[len(data.features) :]
     return {number: features[classes == number] for number in wanted}
 
