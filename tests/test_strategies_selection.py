@@ -354,14 +354,15 @@ def test_the_redundancy_experiment_compares_every_criterion_at_the_same_sizes():
     assert len(set(map(frozenset, thresholds.values()))) == 1
     assert len(thresholds["undersample"]) > 2
 
+
 WARNED = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from imbpipe.strategies.selection.centroids import cluster
-x = np.random.default_rng(0).standard_normal((2000, 256)).astype("f4")
-with ThreadPoolExecutor(4) as pool:
-    list(pool.map(lambda seed: cluster(x, 40, np.random.default_rng(seed)), range(8)))
+x = np.random.default_rng(0).standard_normal((3000, 512)).astype("f4")
+with ThreadPoolExecutor(2) as pool:
+    list(pool.map(lambda seed: cluster(x, 60, np.random.default_rng(seed)), range(12)))
 """
 
 
