@@ -1,5 +1,10 @@
 """Synthesis: the rows that strategies make, against imbalanced-learn, scikit-learn and hand-worked values."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from embedded_sets import random_set, training_set
@@ -275,3 +280,27 @@ def test_a_class_with_fewer_images_than_points_gives_them_all():
 def test_parameters_that_cannot_be_meant_are_refused_by_name(name, given, message):
     with pytest.raises(UsageError, match=message):
         planned(name, random_set("single-label"), **given)
+
+
+SIDE_BY_SIDE = """
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+import torch
+from embedded_sets import training_set
+from imbpipe.strategies.synthesis.smote import smote
+x = np.random.default_rng(0).standard_normal((4000, 512)).astype("f4")
+labels = np.eye(2, dtype=bool)[(np.arange(4000) < 2500).astype(int)]
+data = training_set(x, labels)
+with ThreadPoolExecutor(2) as pool:
+    list(pool.map(lambda seed: smote(data, np.random.default_rng(seed)), range(12)))
+"""
+
+
+def test_neighbours_are_searched_side_by_side_without_a_warning_of_openblas() -> None:
+    """Which says that the program may hang, if one search lifts the other's limit of threads."""
+    done = subprocess.run(
+        [sys.executable, "-c", SIDE_BY_SIDE],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
