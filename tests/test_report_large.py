@@ -1,6 +1,7 @@
 """The page of a thousand heads x 17 classes: it works, and a control redraws what it should and no more."""
 
 import os
+import time
 
 import pytest
 from drawn_study import SETTINGS, drawn_runs
@@ -21,7 +22,7 @@ REDRAWN = {
     "sort": {"classes", "distribution", "together"},
     "class": {"curves", "map", "images", "status"},
     "by": {"map"},
-    "study": {"ranking", "classes", "tradeoff", "curves", "distribution", "map", "images", "status"},
+    "study": {"ranking", "classes", "tradeoff", "curves", "distribution", "images", "status"},
 }
 """Control -> what must look otherwise when its last value is chosen."""
 
@@ -47,7 +48,7 @@ def path(tmp_path_factory):
     return target
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def page(browser, path):
     with opened(browser, path) as shown:
         yield shown
@@ -60,13 +61,20 @@ def look(page):
     return {name: page.locator(place).inner_html() for name, place in parts.items()}
 
 
+def changed(before, after):
+    return {name for name in before if before[name] != after[name]}
+
+
 @pytest.mark.parametrize("control", REDRAWN)
 def test_a_control_changes_the_charts_that_it_is_about_and_no_other(page, control):
     before = look(page)
     values = page.locator(f"#{control} option").evaluate_all("all => all.map((one) => one.value)")
     page.select_option(f"#{control}", values[-1])
-    after = look(page)
-    assert {name for name in before if before[name] != after[name]} == REDRAWN[control]
+    deadline = time.monotonic() + 20
+    while changed(before, look(page)) != REDRAWN[control] and time.monotonic() < deadline:
+        pass
+    page.wait_for_timeout(200)  # what should not change has time to
+    assert changed(before, look(page)) == REDRAWN[control]
     for value in values[-2::-1]:
         page.select_option(f"#{control}", value)
     assert page.heard == [page.url]
