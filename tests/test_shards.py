@@ -9,6 +9,7 @@ import pytest
 from click.testing import Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reading_encoder import ReadingEncoder
 from store_faults import toy
 from store_faults.command import in_one_process, photos, run
 
@@ -139,18 +140,10 @@ def test_bad_images_are_set_aside_by_shards_as_by_one_run() -> None:
 
 
 def test_the_class_names_are_encoded_by_the_first_shard_alone() -> None:
-    class Reader(MeanColour):
-        def encode_text(self, prompts: list[str]) -> np.ndarray:
-            read.extend(prompts)
-            return np.ones((len(prompts), 3), np.float32)
-
-        def text_identity(self) -> dict:
-            return {"tower": "test"}
-
-    read: list[str] = []
+    encoder = ReadingEncoder()
     for number in (1, 0):
-        fill(FeatureStore("cache"), load_dataset("photos"), Reader(), shard=Worker(number, 2))
-        assert len(read) == (0 if number else 4), "two captions of two classes"
+        fill(FeatureStore("cache"), load_dataset("photos"), encoder, shard=Worker(number, 2))
+        assert len(encoder.read) == (0 if number else 4), "two captions of two classes"
 
 
 def test_what_shards_would_do_is_told_for_all_together() -> None:

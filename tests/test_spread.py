@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cluster.setting import Setting
+from reading_encoder import ReadingEncoder
 from store_faults import toy
 from store_faults.command import in_one_process, photos, run
 from store_faults.kills import fork, wait
@@ -227,20 +228,12 @@ def test_a_machine_with_another_encoder_is_refused_by_the_field_that_differs(
 def test_class_names_are_encoded_once_whatever_the_number_of_machines(
     store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Reader(MeanColour):
-        def encode_text(self, prompts: list[str]) -> np.ndarray:
-            read.extend(prompts)
-            return np.ones((len(prompts), 3), np.float32)
-
-        def text_identity(self) -> dict:
-            return {"tower": "test"}
-
-    read: list[str] = []
-    monkeypatch.setattr("imbpipe.cache.spread._loaded", lambda recipe: Reader())
+    encoder = ReadingEncoder()
+    monkeypatch.setattr("imbpipe.cache.spread._loaded", lambda recipe: encoder)
     data = load_dataset("photos")
     for _ in range(2):
         spread(store, data, RECIPE, Here(), templates=("this is {}.",))
-        assert read == ["this is a.", "this is b."]
+        assert encoder.read == ["this is a.", "this is b."]
     assert store.load("photos", "mean-colour").text is not None
 
 
