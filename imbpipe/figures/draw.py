@@ -1,12 +1,11 @@
 """Draw figures into a folder."""
 
-import os
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imbpipe.errors import ImbpipeError, ResultsError
+from imbpipe.errors import ImbpipeError
+from imbpipe.experiments.whole import write_whole
 from imbpipe.figures.figure import FIGURES, FigureInputs
 from imbpipe.figures.page import style
 
@@ -64,15 +63,8 @@ def settle(figure: "Figure") -> None:
 
 def _write(figure: "Figure", path: Path) -> None:
     kind = path.suffix[1:]
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            figure.savefig(temporary, format=kind, metadata=METADATA[kind])
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise ResultsError(
-            f"{path}: {error.strerror or error}", "Name another folder or free space"
-        ) from None
+    write_whole(
+        path,
+        lambda place: figure.savefig(place, format=kind, metadata=METADATA[kind]),
+        "Name another folder or free space",
+    )
