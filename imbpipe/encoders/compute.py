@@ -6,10 +6,10 @@ from typing import Literal
 
 from imbpipe.errors import UsageError
 
-Backend = Literal["torch", "openvino"]
+Backend = Literal["torch", "compiled", "openvino"]
 Precision = Literal["float32", "bfloat16", "float16"]
 Preprocess = Literal["fast", "exact"]
-BACKENDS: tuple[Backend, ...] = ("torch", "openvino")
+BACKENDS: tuple[Backend, ...] = ("torch", "compiled", "openvino")
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "float16")
 PREPROCESSES: tuple[Preprocess, ...] = ("fast", "exact")
 
@@ -18,7 +18,8 @@ PREPROCESSES: tuple[Preprocess, ...] = ("fast", "exact")
 class Compute:
     """A choice of each; all of it is part of what the features are.
 
-    backend: None takes openvino on a CPU where it is installed, else torch.
+    backend: None takes openvino on a CPU where it is installed, else torch. "compiled" is torch's network
+        through `torch.compile`: minutes at the start, then fewer passes over a GPU's memory.
     precision: of the products inside the network; parameters and features are float32 always. bfloat16
         changes features more than any other choice here: their cosine to float32's is about 0.999.
     preprocess: "exact" is the library's own transform on a Pillow image; "fast" does the same steps on

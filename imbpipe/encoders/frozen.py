@@ -49,12 +49,13 @@ class FrozenEncoder:
         self._network = network.float().eval().requires_grad_(False)
         backend = choose_backend(compute.backend, device)
         self.identity: Mapping[str, Any] = _identity(identity, backend, self.resize)
-        self._backend: TorchBackend | OpenVinoBackend = TorchBackend(
-            self._network, self._scale, device, compute.precision
-        )
+        eager = TorchBackend(self._network, self._scale, device, compute.precision)
+        self._backend: TorchBackend | OpenVinoBackend = eager
         self.dim = self._measure()
         if backend == "openvino":
             self._backend = OpenVinoBackend(self._network, self._scale, compute.precision)
+        elif backend == "compiled":
+            eager.compile()
 
     def preprocess(self, image: "Image") -> "torch.Tensor":
         """RGB image -> (3, h, w) float32, by the transform of the network's own library."""

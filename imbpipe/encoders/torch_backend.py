@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from imbpipe.encoders.compute import Precision
 from imbpipe.encoders.cores import usable_cores
 from imbpipe.encoders.encoder import Lane
+from imbpipe.errors import UsageError
 from imbpipe.types import Features
 
 if TYPE_CHECKING:
@@ -39,7 +40,13 @@ class TorchBackend:
     ) -> None:  # fmt: skip
         self._scale = scale
         self._precision = precision
-        self._networks = {name: _place(network, name, count) for count, name in enumerate(_all(device))}
+        self._networks: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+            name: _place(network, name, count) for count, name in enumerate(_all(device))
+        }
+
+    def compile(self) -> None:
+        """From now on by kernels that `torch.compile` makes, at the first batch of each size."""
+        self._networks = {name: _compiled(network) for name, network in self._networks.items()}
 
     def lanes(self) -> tuple[Lane, ...]:
         """One a core, two a GPU, each with a stream of its own."""
@@ -87,3 +94,22 @@ def _place(network: "torch.nn.Module", device: str, count: int) -> "torch.nn.Mod
     placed = (copy.deepcopy(network) if count else network).to(device)
     channels_last = device.partition(":")[0] in ("cpu", "cuda")
     return placed.to(memory_format=torch.channels_last) if channels_last else placed
+
+
+def _compiled(network: "torch.nn.Module") -> "Callable[[torch.Tensor], torch.Tensor]":
+    """The same by kernels of its own. Raises UsageError, when called: they cannot be made here."""
+    import torch
+    from torch._dynamo.exc import TorchDynamoException
+
+    call = torch.compile(network, dynamic=False)
+
+    def run(pixels: "torch.Tensor") -> "torch.Tensor":
+        try:
+            return call(pixels)
+        except TorchDynamoException as error:
+            raise UsageError(
+                f"torch.compile cannot build {type(network).__name__} ({str(error).strip().splitlines()[0][:120]})",
+                "It needs a C++ compiler (g++), or give --backend torch",
+            ) from None
+
+    return run
