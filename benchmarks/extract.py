@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from extraction import images
+from extraction.cosine import smallest_cosine
 from extraction.measure import alone
 from extraction.peers import PEERS, write_weights
 from record import keep_part
@@ -41,17 +42,12 @@ def turn(encoder: str, folder: Path, count: int, weights: str) -> dict[str, dict
         job = {**where, "who": who, "features": str(folder / "peer.npy")}
         both = [alone(**job, workers=workers) for workers in (os.cpu_count() or 1, 0)]
         found[who] = max(both, key=lambda each: each["images_s"])
-        found[who]["cosine"] = least_cosine(folder / "imbpipe.npy", folder / "peer.npy")
+        found[who]["cosine"] = smallest_cosine(np.load(folder / "imbpipe.npy"), np.load(folder / "peer.npy"))
         assert found[who]["cosine"] >= LEAST_COSINE, (who, found[who]["cosine"])
     for who in found:
         found[who]["ours_is_times"] = found["imbpipe"]["images_s"] / found[who]["images_s"]
         found[who]["loop_is_times"] = found["imbpipe"]["loop_images_s"] / found[who]["images_s"]
     return found
-
-
-def least_cosine(one: Path, other: Path) -> float:
-    a, b = (np.load(file).astype(np.float64) for file in (one, other))
-    return float(((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
 
 
 def compare(encoder: str, count: int, rounds: int) -> dict[str, dict[str, float]]:

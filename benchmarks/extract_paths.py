@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from extraction import images
+from extraction.cosine import smallest_cosine
 from extraction.peers import write_weights
 from record import keep_part
 
@@ -126,18 +127,17 @@ def measure(name: str, seconds: float) -> dict[str, dict[str, float]]:
         encoder = load_encoder(name, weights=weights, device="cpu", compute=Compute("torch"))
     contents = images.jpegs("256x256", BATCH)
     pixels = encoder._scale(torch.stack([pixels_of(encoder, data) for data in contents]))
-    exact = _run(copy.deepcopy(encoder._network), pixels).astype(np.float64)
+    exact = _run(copy.deepcopy(encoder._network), pixels)
     ready: dict[str, dict[int, Call]] = {}
     cosines: dict[str, float] = {}
     for way, make in paths(encoder, pixels).items():
         try:
             calls = {1: make(False), usable_cores(): make(True)}
-            features = _run(calls[1], pixels).astype(np.float64)
+            features = _run(calls[1], pixels)
         except Exception as error:  # not installed, no compiler, not for this network
             print(f"{name}: {way} is left out ({type(error).__name__}: {str(error).splitlines()[0][:100]})")
             continue
-        norms = np.linalg.norm(features, axis=1) * np.linalg.norm(exact, axis=1)
-        ready[way], cosines[way] = calls, float(((features * exact).sum(1) / norms).min())
+        ready[way], cosines[way] = calls, smallest_cosine(features, exact)
     rates: dict[str, dict[str, list[float]]] = {way: {} for way in ready}
     for _ in range(ROUNDS):
         for way, calls in ready.items():

@@ -89,6 +89,20 @@ def test_a_photo_that_says_how_it_was_held_is_turned(orientation):
     same_as_exact(jpeg(photo(40, 24), exif=exif))
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_editor_that_says_so_in_its_own_words_is_heard_too(orientation):
+    xmp = f'<rdf:Description tiff:Orientation="{orientation}"/>'.encode()
+    data = jpeg(photo(40, 24), xmp=xmp)
+    same_as_exact(data)
+    assert decode_pixels(data).shape == ((24, 40, 3) if orientation < 5 else (40, 24, 3))
+
+
+def test_of_several_photos_in_a_file_the_first_is_taken():
+    buffer = io.BytesIO()
+    photo(40, 24).save(buffer, "MPO", save_all=True, append_images=[photo(40, 24, seed=1)])
+    same_as_exact(buffer.getvalue())
+
+
 @pytest.mark.parametrize(
     ("mode", "kind"),
     [("CMYK", "JPEG"), ("RGBA", "PNG"), ("P", "PNG"), ("I;16", "PNG"), ("RGB", "WEBP"), ("P", "GIF")],

@@ -113,7 +113,7 @@ def opened(data: bytes) -> Iterator[Image.Image]:
     except MemoryError:
         raise ImageError("too little memory to decode it") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ImageError(f"over the cap of {MAX_PIXELS} pixels") from None
+        raise ImageError(f"over the cap of {MAX_PIXELS} pixels", "Save it smaller") from None
     except Exception as error:  # decoders raise anything at all on damaged files
         raise ImageError(f"truncated or damaged ({str(error) or type(error).__name__})") from None
 
@@ -124,12 +124,18 @@ def upright(image: Image.Image) -> Image.Image:
     return _rgb(image)
 
 
-def _check(image: Image.Image, data: bytes) -> None:
-    width, height = image.size
+def check_size(width: int, height: int) -> None:
+    """Raises ImageError: so many pixels, or in such a strip, that decoding or resizing fills the memory."""
     if width * height > MAX_PIXELS:
-        raise ImageError(f"{width} x {height} pixels, over the cap of {MAX_PIXELS}")
-    if max(image.size) > MAX_ASPECT * min(image.size):  # resized by its short side, a strip fills the memory
-        raise ImageError(f"{width} x {height} pixels, a strip over {MAX_ASPECT} times as long as wide")
+        raise ImageError(f"{width} x {height} pixels, over the cap of {MAX_PIXELS}", "Save it smaller")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ImageError(
+            f"{width} x {height} pixels, a strip over {MAX_ASPECT} times as long as wide", "Cut it up"
+        )
+
+
+def _check(image: Image.Image, data: bytes) -> None:
+    check_size(*image.size)
     if image.mode in _NO_WHITE and image.format != "PPM":
         raise ImageError(
             f"{_NO_WHITE[image.mode]} samples, which have no fixed white", "Convert it to 8 or 16 bits"

@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imbpipe.encoders.encoder import Encoder
-from imbpipe.extract.decode import DECODE_POLICY, decode, opened, upright
+from imbpipe.errors import ImageError
+from imbpipe.extract.decode import DECODE_POLICY, check_size, decode, opened, upright
 
 if TYPE_CHECKING:
     import torch
 
 _ORIENTATION = 0x0112
+_HELD = (b"Exif", b"tiff:Orientation")
+"""Without either of these a file says nothing of how the camera was held."""
+_COLOURS = ("Gray", "YCbCr", "RGB")
 
 
 def pixels_of(encoder: Encoder, data: bytes) -> "torch.Tensor":
@@ -39,12 +43,11 @@ def decode_pixels(data: bytes) -> NDArray[np.uint8]:
     A plain JPEG goes through libjpeg-turbo at once. What it so much as warns of, and every other image, is
     Pillow's to judge. Raises ImageError, as `decode` does.
     """
+    if not any(mark in data for mark in _HELD) and (pixels := _plain_jpeg(data)) is not None:
+        return pixels
     with opened(data) as image:
-        if _is_plain_jpeg(image):
-            try:
-                return simplejpeg.decode_jpeg(data, "RGB")
-            except ValueError:
-                pass
+        if image.getexif().get(_ORIENTATION, 1) == 1 and (pixels := _plain_jpeg(data)) is not None:
+            return pixels
         return np.array(upright(image))
 
 
@@ -55,5 +58,11 @@ def decode_policy(encoder: Encoder) -> dict[str, Any]:
     return DECODE_POLICY | {"jpeg": "simplejpeg " + ".".join(version("simplejpeg").split(".")[:2])}
 
 
-def _is_plain_jpeg(image: Image.Image) -> bool:
-    return image.format == "JPEG" and image.mode in ("RGB", "L") and image.getexif().get(_ORIENTATION, 1) == 1
+def _plain_jpeg(data: bytes) -> NDArray[np.uint8] | None:
+    """Of a JPEG in grey or colours, as it lies in the file; None for any other, and for one that is bad."""
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        check_size(width, height)
+        return simplejpeg.decode_jpeg(data, "RGB") if colours in _COLOURS else None
+    except (ValueError, ImageError):
+        return None
