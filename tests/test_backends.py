@@ -1,5 +1,6 @@
 """Ways to compute the same features: backends, precisions, lanes."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -22,6 +23,8 @@ from imbpipe.extract.pixels import blank_pixels
 from imbpipe.extract.spec import compute_of, spec_of
 
 openvino_installed = pytest.mark.skipif(not compute.openvino_version(), reason="needs imbpipe[fast]")
+
+needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler (g++)")
 
 
 def bytes_for(encoder, count: int = 4) -> torch.Tensor:
@@ -52,6 +55,28 @@ def test_openvino_gives_torchs_features(name):
     np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max())
     own = encoder.preprocess(Image.new("RGB", (300, 200), (90, 200, 30))).unsqueeze(0)
     np.testing.assert_allclose(encoder.encode(own), torch_encoder.encode(own), rtol=1e-3, atol=1e-4)
+
+
+@needs_compiler
+def test_compiled_kernels_give_torchs_features_and_the_same_bits_on_every_lane():
+    exact = load_encoder("timm:test_vit", weights="random", device="cpu", compute=Compute("torch"))
+    encoder = load_encoder("timm:test_vit", weights="random", device="cpu", compute=Compute("compiled"))
+    pixels = bytes_for(encoder)
+    with ThreadPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        found = list(pool.map(lambda lane: lane(pixels), [*encoder.lanes()] * 3))
+    assert {each.tobytes() for each in found} == {found[0].tobytes()}
+    theirs = exact.encode(pixels)
+    np.testing.assert_allclose(found[0], theirs, atol=1e-5 * np.abs(theirs).max())
+    assert compute_of(spec_of(encoder)) == Compute("compiled")
+    assert spec_of(encoder)["encoder"] != spec_of(exact)["encoder"]
+
+
+def test_a_machine_that_cannot_compile_is_told_so_in_a_line(monkeypatch):
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "/no/compiler"))
+    monkeypatch.setattr("torch._inductor.config.force_disable_caches", True)
+    encoder = load_encoder("timm:test_resnet", weights="random", device="cpu", compute=Compute("compiled"))
+    with pytest.raises(UsageError, match=r"torch.compile cannot build \w+ \(.*Give --backend torch"):
+        encoder.encode(bytes_for(encoder))
 
 
 @openvino_installed

@@ -18,8 +18,8 @@ PREPROCESSES: tuple[Preprocess, ...] = ("fast", "exact")
 class Compute:
     """A choice of each; all of it is part of what the features are.
 
-    backend: None takes openvino on a CPU where it is installed, else torch. "compiled" is torch's network
-        through `torch.compile`: minutes at the start, then fewer passes over a GPU's memory.
+    backend: None takes openvino on a CPU where it is installed, else torch. "compiled" is torch with
+        kernels that `torch.compile` makes for this network: they pass over the memory less often.
     precision: of the products inside the network; parameters and features are float32 always. bfloat16
         changes features more than any other choice here: their cosine to float32's is about 0.999.
     preprocess: "exact" is the library's own transform on a Pillow image; "fast" does the same steps on

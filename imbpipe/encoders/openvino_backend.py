@@ -43,7 +43,7 @@ class OpenVinoBackend:
         import torch
 
         with torch.inference_mode():
-            scaled = self._scale(pixels).contiguous()
+            scaled = self._scale(pixels.contiguous())
         with self._converting:
             if self._compiled is None:
                 self._compiled = self._compile(scaled[:1])

@@ -107,9 +107,10 @@ def _compiled(network: "torch.nn.Module") -> "Callable[[torch.Tensor], torch.Ten
         try:
             return call(pixels)
         except TorchDynamoException as error:
+            reason = str(error).strip().splitlines()[0][:120]
             raise UsageError(
-                f"torch.compile cannot build {type(network).__name__} ({str(error).strip().splitlines()[0][:120]})",
-                "It needs a C++ compiler (g++), or give --backend torch",
+                f"torch.compile cannot build {type(network).__name__} ({reason})",
+                "Give --backend torch, or install a C++ compiler (g++)",
             ) from None
 
     return run

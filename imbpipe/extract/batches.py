@@ -110,9 +110,7 @@ class Encoding:
             yield self._finish(started.popleft())
 
     def _start(self, batch: Batch, blank: "torch.Tensor") -> "Future[EncodedBatch]":
-        pixels = blank.new_zeros(
-            (self._sink.batch_size, *blank.shape), pin_memory=self._encoder.device.startswith("cuda")
-        )
+        pixels = _zeros(self._sink.batch_size, blank, pinned=self._encoder.device.startswith("cuda"))
         wanted = [place for place, is_wanted in enumerate(batch.wanted) if is_wanted]
         jobs = [
             self._readers.submit(self._load, batch, wanted[start : start + AT_ONCE], pixels)
@@ -145,6 +143,16 @@ class Encoding:
             return EncodedBatch(images, lane(pixels), waited)
         finally:
             self._free.append(lane)
+
+
+def _zeros(count: int, like: "torch.Tensor", *, pinned: bool) -> "torch.Tensor":
+    """(count, 3, h, w), laid out pixel after pixel, as images are decoded and networks prefer them."""
+    import torch
+
+    zeros = torch.empty(
+        (count, *like.shape), dtype=like.dtype, memory_format=torch.channels_last, pin_memory=pinned
+    )
+    return zeros.zero_()
 
 
 def _read(encoder: Encoder, row: int, path: Path, pixels: "torch.Tensor") -> Image:
