@@ -1,8 +1,10 @@
 """Encoding on a Ray cluster: two nodes of their own processes, one of which is lost."""
 
 import json
+import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,15 @@ def refuse_strangers(setting: Setting, address: str) -> None:
 )
 def test_a_task_takes_a_gpu_with_its_cores_or_the_smallest_node(nodes: list, share: Share) -> None:
     assert share_of(nodes) == share
+
+
+def test_a_piece_that_ends_its_process_each_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imbpipe.extract.ray_engine.MOST_LOSSES", 1)
+    with (
+        ray_engine(None) as engine,
+        pytest.raises(ClusterError, match=r"lost 2 times.*without --engine.*what was encoded is kept"),
+    ):
+        list(engine.run([partial(os._exit, 1)]))
 
 
 def test_a_cluster_without_a_cpu_is_told() -> None:

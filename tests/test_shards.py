@@ -1,7 +1,9 @@
 """Parts of a data set that are encoded by commands of their own, and published when all are there."""
 
+import contextlib
 import itertools
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from reading_encoder import ReadingEncoder
 from store_faults import toy
 from store_faults.command import in_one_process, photos, run
 
+from imbpipe.cache import disk, opening
 from imbpipe.cache.fill import fill
 from imbpipe.cache.store import FeatureStore
 from imbpipe.cache.worker import Worker
@@ -113,6 +116,18 @@ def test_however_the_number_of_shards_changes_no_row_is_lost_or_encoded_twice(
     assert sorted(encoded) == sorted(shelf.dataset.ids)
     shelf.pack()
     assert np.array_equal(shelf.load().features, toy.all_features(shelf.dataset, shelf.spec, batch_size=4))
+
+
+def test_a_shard_waits_longer_than_a_lone_run_while_others_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "PATIENCE", 0.05)
+    extract("--shard", "1/2")
+    (lock,) = Path("cache").glob("photos/*/LOCK")
+    with contextlib.ExitStack() as planning:
+        planning.enter_context(disk.locked(lock, patience=0))
+        assert "another process holds" in extract().stderr
+        threading.Timer(0.5, planning.close).start()
+        assert extract("--shard", "2/2").exit_code == 0
+    assert run("cache", "pack").exit_code == 0
 
 
 def test_a_shard_that_died_loses_its_torn_record_and_no_other(tmp_path: Path) -> None:

@@ -436,7 +436,7 @@ def test_a_lock_on_a_file_that_was_removed_is_no_lock(
         return real(fd)
 
     monkeypatch.setattr(disk, "try_lock", removed_before_it_is_locked)
-    with disk.locked(path):
+    with disk.locked(path, patience=60):
         assert not disk.is_idle(path)
 
 
@@ -456,7 +456,7 @@ def test_a_journal_that_is_packed_away_while_it_is_looked_for_is_no_error(
 
 def test_a_lock_that_is_held_too_long_is_told(tmp_path: Path) -> None:
     with (
-        disk.locked(tmp_path / "LOCK"),
+        disk.locked(tmp_path / "LOCK", patience=60),
         pytest.raises(StoreError, match=r"another process holds .*LOCK"),
         disk.locked(tmp_path / "LOCK", patience=0.05),
     ):

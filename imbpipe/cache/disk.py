@@ -108,7 +108,7 @@ def try_lock(fd: int) -> bool:
 
 
 @contextlib.contextmanager
-def locked(path: Path, patience: float = 60.0) -> Iterator[None]:
+def locked(path: Path, patience: float) -> Iterator[None]:
     """Hold the lock file at `path`; the operating system lets go of it when the process dies.
 
     patience: seconds to wait for another holder. Raises StoreError: it waited in vain.

@@ -20,6 +20,7 @@ from imbpipe.cache.spec import Spec, cache_option, canonical, check_spec, key_of
 from imbpipe.errors import StoreError
 
 KEY_CHARS = 12
+PATIENCE = 60.0
 CHUNK_ROWS = 256
 """Of a chunk of features.h5."""
 
@@ -129,9 +130,12 @@ class Folder:
         """What a killed process left half written."""
         return sorted(self.path.glob("*.tmp-*"))
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Hold LOCK: one at a time opens journals, packs, repairs, removes."""
-        return disk.locked(self.path / "LOCK")
+    def locked(self, patience: float = PATIENCE) -> AbstractContextManager[None]:
+        """Hold LOCK: one at a time opens journals, packs, repairs, removes.
+
+        patience: seconds to wait for another holder. Raises StoreError: it waited in vain.
+        """
+        return disk.locked(self.path / "LOCK", patience)
 
     def read_spec(self) -> dict[str, Any]:
         """The spec, checked against the folder's key. Raises StoreError: missing or damaged."""

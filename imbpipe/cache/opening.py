@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 from imbpipe.cache import disk
 from imbpipe.cache.inventory import MISSING, QUARANTINED, Inventory
 from imbpipe.cache.journals import Journals
-from imbpipe.cache.layout import Folder
-from imbpipe.cache.refresh import refresh
+from imbpipe.cache.layout import PATIENCE, Folder
+from imbpipe.cache.refresh import look, refresh
 from imbpipe.cache.spec import Spec, check_spec, journal_key
 from imbpipe.cache.worker import Worker, session_of
 from imbpipe.cache.writer import Writer
 from imbpipe.datasets.dataset import Dataset
 from imbpipe.errors import StoreError
+
+SHARDS_PATIENCE = 3600.0
+"""Seconds that a shard waits for others that begin at the same time, each of which plans for itself."""
 
 
 def open_writer(
@@ -31,9 +34,10 @@ def open_writer(
     folder = Folder.of(root, dataset.name, encoder, spec)
     with disk.explained(folder.path):
         disk.make_folder(folder.path)
-    with folder.locked():
+    plan = look(dataset, encoder, batch_size)
+    with folder.locked(SHARDS_PATIENCE if worker.count > 1 else PATIENCE):
         session = session_of(dataset, encoder, spec, worker, batch_size)
-        stock = refresh(folder, dataset, encoder, spec, batch_size=batch_size, rehash=rehash)
+        stock = refresh(folder, plan, spec, rehash=rehash)
         _refuse_other_options(folder, stock.journals, session)
         writer = Writer(stock.plan, wanted_of(stock, rehash), spec, worker)
         if writer.pending:

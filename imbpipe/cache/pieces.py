@@ -17,7 +17,7 @@ from imbpipe.cache.journals import read_journals
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.opening import refuse_writers, wanted_of
 from imbpipe.cache.plan import StorePlan
-from imbpipe.cache.refresh import refresh
+from imbpipe.cache.refresh import look, refresh
 from imbpipe.cache.spec import Spec, check_spec, journal_key
 from imbpipe.cache.stamp import NO_FILE, stamp_of
 from imbpipe.cache.worker import Worker, session_of
@@ -81,8 +81,9 @@ def open_pieces(
     folder = Folder.of(root, dataset.name, encoder, spec)
     with disk.explained(folder.path):
         disk.make_folder(folder.path)
+    plan = look(dataset, encoder, batch_size)
     with folder.locked():
-        stock = refresh(folder, dataset, encoder, spec, batch_size=batch_size, rehash=rehash)
+        stock = refresh(folder, plan, spec, rehash=rehash)
         refuse_writers(stock.journals)
     cuts = _cut(stock.plan, wanted_of(stock, rehash), count)
     run = uuid.uuid4().hex

@@ -17,29 +17,47 @@ from imbpipe.datasets.dataset import Dataset
 from imbpipe.errors import StoreError
 
 
-def refresh(
-    folder: Folder,
-    dataset: Dataset,
-    encoder: str,
-    spec: Spec,
-    *,
-    batch_size: int | None = None,
-    rehash: bool = False,
-) -> Inventory:
+def look(dataset: Dataset, encoder: str, batch_size: int = 0) -> StorePlan:
+    """The data set as it is now, of which nothing is stored yet: each image is looked at, none is read.
+
+    batch_size: 0 takes that of the plan that a folder has.
+    Raises StoreError: a name the store cannot hold.
+    """
+    _check_names(dataset)
+    paths = tuple(os.fspath(path) for path in dataset.images)
+    n = len(paths)
+    return StorePlan(
+        dataset=dataset.name,
+        encoder=encoder,
+        task=dataset.task,
+        class_names=tuple(dataset.class_names),
+        batch_size=batch_size,
+        ids=tuple(dataset.ids),
+        paths=paths,
+        labels=np.asarray(dataset.labels, dtype=bool),
+        stamps=np.array([stamp_of(path) for path in paths], dtype=np.int64).reshape(n, 2),
+        digests=np.zeros((n, DIGEST_BYTES), dtype=np.uint8),
+        known=np.zeros(n, dtype=bool),
+        packed=np.zeros(n, dtype=bool),
+        published="",
+        quarantined={},
+    )
+
+
+def refresh(folder: Folder, plan: StorePlan, spec: Spec, *, rehash: bool = False) -> Inventory:
     """Write the spec and the plan, and say what the folder holds of it. Call it under the folder's lock.
 
     An image with a stored row is read only where its size or mtime changed, or every one with `rehash`;
     one that is not there or cannot be read keeps what was known of it.
-    batch_size: None keeps the plan's.
-    Raises StoreError: a name the store cannot hold, the disk is full.
+    plan: as `look` found it, for which nobody has to wait; what is known is filled in.
+    Raises StoreError: the disk is full.
     """
-    _check_names(dataset)
     folder.write_spec(spec)
     old = _old_plan(folder)
     journals = read_journals(folder, spec)
-    plan = _plan_of(dataset, encoder, batch_size or (old.batch_size if old else BATCH_SIZE))
+    plan.batch_size = plan.batch_size or (old.batch_size if old else BATCH_SIZE)
     place = journals.rows.places(plan.hashed_ids)
-    _look(plan, old, *_journalled(plan, journals.rows, place), rehash=rehash)
+    _fill_in(plan, old, *_journalled(plan, journals.rows, place), rehash=rehash)
     if old is not None and _says_the_same(plan, old):
         plan.published = old.published
     write_plan(folder.plan, plan)
@@ -65,28 +83,7 @@ def _old_plan(folder: Folder) -> StorePlan | None:
     return plan
 
 
-def _plan_of(dataset: Dataset, encoder: str, batch_size: int) -> StorePlan:
-    n = len(dataset)
-    paths = tuple(os.fspath(path) for path in dataset.images)
-    return StorePlan(
-        dataset=dataset.name,
-        encoder=encoder,
-        task=dataset.task,
-        class_names=tuple(dataset.class_names),
-        batch_size=batch_size,
-        ids=tuple(dataset.ids),
-        paths=paths,
-        labels=np.asarray(dataset.labels, dtype=bool),
-        stamps=np.array([stamp_of(path) for path in paths], dtype=np.int64).reshape(n, 2),
-        digests=np.zeros((n, DIGEST_BYTES), dtype=np.uint8),
-        known=np.zeros(n, dtype=bool),
-        packed=np.zeros(n, dtype=bool),
-        published="",
-        quarantined={},
-    )
-
-
-def _look(
+def _fill_in(
     plan: StorePlan,
     old: StorePlan | None,
     journalled: NDArray[np.bool_],

@@ -12,7 +12,7 @@ from imbpipe.cache.memory import room_for_features
 from imbpipe.cache.opening import open_writer
 from imbpipe.cache.pack import pack_in_child
 from imbpipe.cache.plan import BATCH_SIZE
-from imbpipe.cache.refresh import refresh
+from imbpipe.cache.refresh import look, refresh
 from imbpipe.cache.spec import Spec, check_spec, describe_differences, extract_command, key_of
 from imbpipe.cache.text import TextFeatures, read_text, write_text
 from imbpipe.cache.worker import Worker
@@ -63,8 +63,9 @@ class FeatureStore:
         folder = Folder.of(self.root, dataset.name, encoder, spec)
         if not folder.path.is_dir():
             raise self._none(dataset.name, encoder, spec)
+        plan = look(dataset, encoder)
         with folder.locked():
-            stock = refresh(folder, dataset, encoder, spec)
+            stock = refresh(folder, plan, spec)
             current = bool(stock.plan.published) and not folder.journals()
         if not current:
             pack_in_child(folder)

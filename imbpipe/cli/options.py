@@ -86,8 +86,8 @@ def compute(command: Command) -> Command:
 
     @click.option(
         "--backend", type=click.Choice(["auto", *BACKENDS]), default="auto", show_default=True,
-        help="What computes the network; auto: openvino on a CPU where it is installed, else torch. compiled: "
-        "torch, with kernels made for this network first (a minute, and a C++ compiler).",
+        help="What computes the network; auto: openvino on a CPU where it is installed, else torch; "
+        "compiled: torch, with kernels made for this network first (a minute, and a C++ compiler).",
     )  # fmt: skip
     @click.option(
         "--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True,

@@ -27,6 +27,8 @@ ANSWER_SECONDS = 15.0
 """That a cluster may take to let a driver in; Ray itself would try for minutes."""
 STOP_SECONDS = 10.0
 """For running tasks to commit what they have."""
+MOST_LOSSES = 10
+"""Machines come and go; but what ends its process so often will always do so."""
 _DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
@@ -63,7 +65,7 @@ class RayEngine:
         import ray
 
         task: Any = ray.remote(
-            num_cpus=self._share.cores, num_gpus=self._share.gpus, max_retries=-1, max_calls=0
+            num_cpus=self._share.cores, num_gpus=self._share.gpus, max_retries=MOST_LOSSES, max_calls=0
         )(_work)
         waiting = [task.remote(Posted.here(job), self._share.cores) for job in jobs]
         try:
@@ -98,6 +100,13 @@ def _answer(ref: Any) -> Any:
                 "Install the same imbpipe, with the same extras, on every node",
             ) from None
         raise
+    except (
+        ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.OutOfMemoryError
+    ) as error:  # fmt: skip
+        raise ClusterError(
+            f"a piece was lost {MOST_LOSSES + 1} times with the process that had it ({type(error).__name__})",
+            "Run the same command without --engine, to see which image it is: what was encoded is kept",
+        ) from None
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import pytest
 from imbpipe.cache import disk
 from imbpipe.cache.layout import Folder
 from imbpipe.cache.pack import pack
-from imbpipe.cache.refresh import refresh
+from imbpipe.cache.refresh import look, refresh
 from imbpipe.cache.store import FeatureStore
 from imbpipe.cache.writer import Writer
 from imbpipe.datasets.dataset import Dataset
@@ -110,7 +110,7 @@ def pack_here(root: Path, dataset: Dataset, spec: Mapping[str, Any], encoder: st
     """Pack in this process, as the packing child does; the path of features.h5."""
     folder = Folder.of(root, dataset.name, encoder, spec)
     with folder.locked():
-        refresh(folder, dataset, encoder, spec)
+        refresh(folder, look(dataset, encoder), spec)
     pack(folder)
     return folder.features
 
