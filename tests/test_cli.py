@@ -72,6 +72,19 @@ def test_extract_tells_how_many_images_were_encoded_and_a_second_call_encodes_no
     assert "0 images encoded, 42 already there, 0 set aside" in again.stdout
 
 
+def test_a_long_extraction_whose_encoder_waited_says_what_limits_it(here, monkeypatch):
+    def slowly(path: Path) -> bytes:
+        time.sleep(0.01)
+        return path.read_bytes()
+
+    monkeypatch.setattr("imbpipe.extract.batches.read_bytes", slowly)
+    assert "waited" not in run("extract", "--encoder", "mean-colour", "--dataset", "photos").stderr
+    monkeypatch.setattr("imbpipe.cli.extract.LONG_SECONDS", 0)
+    again = run("extract", "--encoder", "mean-colour", "--dataset", "photos", "--cache", "other")
+    assert "The encoder waited for images " in again.stderr
+    assert "% of the time: what limits it is reading and decoding them" in again.stderr
+
+
 def test_a_changed_image_is_encoded_again_and_no_other(encoded):
     time.sleep(0.01)
     paint(encoded / "photos/blue/03.png", (0, 0, 90), np.random.default_rng(9))

@@ -250,6 +250,26 @@ def test_compare_ranks_keeps_the_table_and_says_it_in_json(photos):
     assert {row["rows"] for row in rows if row["strategy"] == "baseline"} == {1.0}
 
 
+def test_images_of_a_group_stay_on_one_side_and_the_table_says_so(photos):
+    images = sorted(photos.glob("photos/*/*.png"))
+    rows = [f"{path.relative_to(photos)},{path.parent.name},{int(path.stem) // 3}" for path in images]
+    Path("places.csv").write_text("\n".join(["image,label,place", *rows]))
+    assert run("extract", "--encoder", "mean-colour", "--dataset", "places.csv").exit_code == 0
+    text = experiment(photos, 'seeds = 2\n[reading]\ngroup_column = "place"\n[protocol]\nepochs = 1\n')
+    text.write_text(text.read_text().replace('["photos"]', '["places.csv"]'))
+    told = run("compare", text)
+    assert "places (60 images in 10 groups), mean-colour" in told.stdout, told.output
+    places = np.array([int(path.stem) // 3 for path in images])
+    for file in Path("cache/scores/places").rglob("*.npz"):
+        kept = np.load(file)
+        sides = [set(places[kept[f"{part}_rows"]]) for part in ("validation", "test")]
+        sides.append(set(places) - set.union(*sides))
+        assert sum(map(len, sides)) == 10
+        assert all(sides)
+        rest = np.delete(places, np.concatenate([kept["validation_rows"], kept["test_rows"]]))
+        assert set(rest) == sides[2]
+
+
 def test_features_that_are_there_do_without_images_on_request(photos):
     path = experiment(photos, "seeds = 1\n[protocol]\nepochs = 1\n")
     missing = run("compare", path, "--cached", "--cache", "elsewhere")

@@ -146,6 +146,42 @@ def test_drawing_splits_seeds_and_images_anew_scatters_as_much_as_the_formula_sa
     assert_allclose(draws.mean(axis=0), found.estimate, atol=0.01)
 
 
+def test_the_error_over_groups_of_images_is_statsmodels_robust_to_clusters() -> None:
+    from statsmodels.api import OLS
+
+    [trial] = World(seeds=1).draw(np.random.default_rng(3))
+    groups = np.random.default_rng(4).integers(0, 30, len(trial.images)) * 5
+    found = effect([replace(trial, groups=groups)], "brier", np.ones(3, bool))
+    squares = [(side.scores[0] - side.labels) ** 2 for side in (trial.ours, trial.theirs)]
+    difference = (squares[0] - squares[1]).mean(axis=1)
+    fitted = OLS(difference, np.ones(len(difference))).fit(cov_type="cluster", cov_kwds={"groups": groups})
+    assert_allclose((found.estimate, found.error), (fitted.params[0], fitted.bse[0]), rtol=1e-9)
+
+
+def test_groups_of_one_image_each_change_nothing() -> None:
+    trials = World(seeds=3, splits=2, population=900).draw(np.random.default_rng(5))
+    alone = effect(trials, "ap", ALONE_AND_TOGETHER)
+    single = effect([replace(trial, groups=trial.images) for trial in trials], "ap", ALONE_AND_TOGETHER)
+    assert_allclose(single.error, alone.error, rtol=1e-12)
+    assert_allclose(single.freedom, alone.freedom, rtol=1e-12)
+
+
+@pytest.mark.parametrize("metric", ["ap", "f2", "brier"])
+def test_copies_of_an_image_make_nothing_surer_once_they_are_a_group(metric: str) -> None:
+    [trial] = World(seeds=1).draw(np.random.default_rng(5))
+    ours, theirs = (
+        Scored(np.repeat(side.scores, 4, axis=1), np.repeat(side.labels, 4, axis=0), side.thresholds)
+        for side in (trial.ours, trial.theirs)
+    )
+    single = Trial(ours, theirs, np.arange(4 * len(trial.images)))
+    grouped = replace(single, groups=np.repeat(trial.images, 4))
+    once, taken_for_new, together = (
+        effect([each], metric, ALONE_AND_TOGETHER).error for each in (trial, single, grouped)
+    )
+    assert_allclose(together, once, rtol=0.05)
+    assert_allclose(taken_for_new, once / 2, rtol=0.05)
+
+
 def test_equivalence_and_power_are_those_of_statsmodels() -> None:
     weightstats = pytest.importorskip("statsmodels.stats.weightstats")
     power = pytest.importorskip("statsmodels.stats.power")
@@ -287,6 +323,8 @@ def test_trials_that_do_not_belong_together_are_refused() -> None:
         ({"images": np.zeros(50, int)}, "an image stands twice"),
         ({"images": np.arange(49)}, "49 image numbers for 50 images"),
         ({"train_images": 0}, "0 training images"),
+        ({"groups": np.arange(49)}, "49 groups for 50 images"),
+        ({"groups": np.zeros(50, int)}, "all test images are of one group"),
     ):
         with pytest.raises(ResultsError, match=fact):
             replace(trial, **changed)

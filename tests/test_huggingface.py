@@ -140,6 +140,18 @@ def test_a_list_of_class_labels_is_multi_label() -> None:
     assert found == values
 
 
+def test_a_column_may_tell_which_images_belong_together() -> None:
+    found = rows(6, ClassLabel(names=NAMES), [0, 1, 3] * 2).add_column("place", [7, 7, 8, 8, 9, None])
+    found.select(range(5)).save_to_disk("places")
+    data = load_dataset("places", options=ReadOptions(group_column="place"))
+    assert data.groups == ("7", "7", "8", "8", "9")
+    found.save_to_disk("hole")
+    with pytest.raises(DatasetError, match=r"split 'train', row 5: no group in column 'place'"):
+        load_dataset("hole", options=ReadOptions(group_column="place"))
+    with pytest.raises(DatasetError, match=r"no column 'spot'. Pass --group-column with one of image"):
+        load_dataset("hole", options=ReadOptions(group_column="spot"))
+
+
 @pytest.mark.parametrize(
     ("kind", "values", "names"),
     [

@@ -270,6 +270,49 @@ def test_a_missing_or_differently_cased_column_is_named_with_those_found(tmp_pat
     assert "no column 'photo'" in refusal(tmp_path, CSV, image_column="photo")
 
 
+def test_a_column_may_tell_which_images_belong_together(tmp_path):
+    table = "image,label,place\na,cat,quay\nb,dog,yard\nc,cat,quay\n"
+    data = read(tmp_path, table, group_column="place")
+    assert data.groups == ("quay", "yard", "quay")
+    assert data.group_numbers().tolist() == [0, 1, 0]
+    assert data.notes == ("2 groups of images by 'place': each is kept together",)
+    assert read(tmp_path, table).groups == ()
+
+
+def test_a_column_of_groups_is_no_class(tmp_path):
+    data = read(tmp_path, "image,warm,place,cold\na,1,1,0\nb,0,0,1\n", group_column="place")
+    assert data.class_names == ("warm", "cold")
+
+
+def test_groups_stay_with_their_images_where_some_are_left_out(tmp_path):
+    for name in ("b.jpg", "c.jpg"):
+        paint(tmp_path / name, 1)
+    table = "image,label,place\na.jpg,cat,1\nb.jpg,dog,2\nc.jpg,cat,3\n"
+    options = ReadOptions(allow_missing=True, group_column="place")
+    data = load_dataset(write(tmp_path, table), options=options)
+    assert dict(zip(data.ids, data.groups, strict=True)) == {"b.jpg": "2", "c.jpg": "3"}
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("image,label,place\na,cat,x\nb,dog,\n", "labels.csv, line 3: no group in column 'place'. Give an "),
+        ("image,label,Place\na,cat,x\nb,dog,x\n", "Rename one, or pass --group-column Place"),
+    ],
+)  # fmt: skip
+def test_a_column_of_groups_that_cannot_be_meant_is_refused(tmp_path, table, message):
+    assert message in refusal(tmp_path, table, group_column="place")
+
+
+def test_a_folder_has_no_column_of_groups(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        paint(tmp_path / name / "0.png", 1)
+    result = run("labels", "--dataset", tmp_path, "--group-column", "place")
+    assert result.exit_code == 2
+    assert "has no column 'place', as it has no columns. Leave out --group-column" in result.stderr
+
+
 def test_rows_without_labels_can_be_negatives(tmp_path):
     data = read(tmp_path, "image,label\na,x\nb,\nc,y\n", empty_tags="negative")
     assert data.labels.astype(int).tolist() == [[1, 0], [0, 0], [0, 1]]

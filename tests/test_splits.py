@@ -1,6 +1,7 @@
 """Dividing rows, and counting which classes are rare."""
 
 import itertools
+from dataclasses import replace
 
 import hypothesis.strategies as st
 import numpy as np
@@ -24,6 +25,10 @@ def dataset(labels, official=None) -> Dataset:
     task = "single-label" if (labels.sum(1) == 1).all() else "multi-label"
     official = None if official is None else np.asarray(official, np.int8)
     return Dataset("made", ids, (), labels, tuple(f"class{i}" for i in range(c)), task, official)
+
+
+def grouped(data: Dataset, groups) -> Dataset:
+    return replace(data, groups=tuple(f"place {group}" for group in groups))
 
 
 def one_hot(classes) -> np.ndarray:
@@ -50,9 +55,9 @@ crowded_matrices = st.integers(0, 2**32 - 1).map(
 
 
 @given(label_matrices, st.integers(0, 9), st.sampled_from(["stratified", "random"]), st.booleans())
-def test_every_row_stands_in_exactly_one_part(labels, seed, kind, grouped):
-    groups = np.arange(60) // 4 if grouped else None
-    split = make_split(dataset(labels), seed, kind=kind, groups=groups)
+def test_every_row_stands_in_exactly_one_part(labels, seed, kind, by_place):
+    data = dataset(labels)
+    split = make_split(grouped(data, np.arange(60) // 4) if by_place else data, seed, kind=kind)
     assert np.array_equal(np.sort(np.concatenate(parts(split))), np.arange(60))
     assert all((np.diff(rows) > 0).all() and rows.dtype == np.int64 for rows in parts(split))
 
@@ -167,21 +172,22 @@ def test_label_sets_are_spread_evenly_not_only_labels():
 @given(label_matrices, st.integers(0, 5), st.sampled_from(["stratified", "random"]))
 def test_rows_of_a_group_stay_on_one_side(labels, seed, kind):
     groups = np.random.default_rng(seed).integers(0, 25, 60) * 7
-    split = make_split(dataset(labels), seed, kind=kind, groups=groups)
+    split = make_split(grouped(dataset(labels), groups), seed, kind=kind)
     sides = [set(groups[rows].tolist()) for rows in parts(split)]
     assert sum(map(len, sides)) == len(set(groups.tolist()))
 
 
 def test_groups_of_equal_size_are_still_divided_60_20_20():
-    data = dataset(one_hot([0] * 240 + [1] * 60))
-    split = make_split(data, 0, groups=np.arange(300) // 3)
+    data = grouped(dataset(one_hot([0] * 240 + [1] * 60)), np.arange(300) // 3)
+    split = make_split(data, 0)
     assert [len(rows) for rows in parts(split)] == [180, 60, 60]
     assert counts(data, split)[:, 1].tolist() == [36, 12, 12]
 
 
-def test_groups_of_the_wrong_number_are_refused():
-    with pytest.raises(DatasetError, match=r"groups of shape \(3,\) for 40 rows"):
-        make_split(dataset(one_hot([0, 1] * 20)), 0, groups=np.arange(3))
+def test_groups_so_large_that_one_is_all_there_is_to_test_on_are_refused():
+    data = grouped(dataset(one_hot([0, 1] * 20)), np.arange(40) // 10)
+    with pytest.raises(DatasetError, match=r"all test images of 'made' are of one group"):
+        make_split(data, 0)
 
 
 def test_an_official_division_is_taken_as_it_is():

@@ -181,7 +181,7 @@ def _same(encoder: Encoder, spec: Spec) -> Encoder:
 
 def _without_images(dataset: Dataset) -> Dataset:
     none = np.zeros((0, len(dataset.class_names)), dtype=bool)
-    return replace(dataset, ids=(), images=(), labels=none, official=None)
+    return replace(dataset, ids=(), images=(), labels=none, official=None, groups=())
 
 
 def _check_bad(receipts: Sequence[Receipt], max_bad: float | None, images: int) -> None:

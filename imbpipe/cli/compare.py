@@ -118,7 +118,7 @@ def heading(pool: "Pool", metric: str) -> list[str]:
     runs = f"{splits} with {seeds} on each ({grids[0].split.name}"
     more = f" to {grids[-1].split.name.rpartition('-')[2]})" if len(grids) > 1 else ")"
     return [
-        f"{source.dataset} ({len(pool.material.dataset)} images), {source.encoder} "
+        f"{source.dataset} ({pool.material.dataset.extent}), {source.encoder} "
         f"({source.spec['weights']} weights)",
         f"{runs}{more}",
         f"{metric}: {METRICS.summary(metric)}",

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     Runner = Callable[[Dataset, Progress, Callable[[], bool]], Done]
 
 
+LONG_SECONDS, MUCH_WAITING = 30.0, 0.2
+"""An extraction that takes longer, and the share of it that the encoder waits, are worth a word."""
+
+
 @contextmanager
 def stop_flag() -> Iterator[Callable[[], bool]]:
     """True once SIGTERM, SIGUSR1 or Ctrl-C has come; a second Ctrl-C ends the program at once."""
@@ -138,6 +142,7 @@ def extract(
         )
     for path, reason in summary.quarantined:
         say(f"Set aside: {path}: {reason}")
+    _tell_limit(summary)
     if summary.stopped:
         say("Interrupted. What was encoded is safe; the same command goes on from here.")
         sys.exit(EXIT_INTERRUPTED)
@@ -184,6 +189,15 @@ def _runner(
             return fill_by_shards(data, whole, engine, **told)
 
         yield there
+
+
+def _tell_limit(summary: "Summary") -> None:
+    share = summary.waiting / summary.seconds if summary.seconds > LONG_SECONDS else 0.0
+    if share > MUCH_WAITING:
+        say(
+            f"The encoder waited for images {share:.0%} of the time: what limits it is reading and decoding "
+            "them, for which more cores or a faster disk help."
+        )
 
 
 def _tell_shard(shard: tuple[int, int], entry: "Entry") -> None:

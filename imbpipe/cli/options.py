@@ -135,6 +135,11 @@ def label_reading(command: Command) -> Command:
     @click.option("--image-column", metavar="NAME", help="Column of a table that names the images.")
     @click.option("--label-column", metavar="NAME", help="Column of a table that holds the labels.")
     @click.option(
+        "--group-column", metavar="NAME",
+        help="Column of a table that tells which images belong together (a place, a patient, a burst): they "
+        "stay on one side of a split, and count as one in intervals.",
+    )  # fmt: skip
+    @click.option(
         "--label-separator", metavar="TEXT",
         help="Between the labels of a cell; empty text never splits; default: detected.",
     )  # fmt: skip
@@ -149,7 +154,9 @@ def label_reading(command: Command) -> Command:
     def with_reading(**given: Any) -> Any:
         from imbpipe.datasets.options import ReadOptions
 
-        names = ("image_column", "label_column", "label_separator", "empty_tags", "allow_missing")
+        names = (
+            "image_column", "label_column", "group_column", "label_separator", "empty_tags", "allow_missing"
+        )  # fmt: skip
         reading = ReadOptions(**{name: given.pop(name) for name in names})
         return command(reading=reading, **given)
 

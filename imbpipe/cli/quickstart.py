@@ -105,7 +105,7 @@ def _said(reading: "ReadOptions") -> Mapping[str, Any]:
     """What differs from the defaults, for the experiment file."""
     from imbpipe.datasets.options import STRICT
 
-    names = ("empty_tags", "allow_missing", "image_column", "label_column", "label_separator")
+    names = ("empty_tags", "allow_missing", "image_column", "label_column", "group_column", "label_separator")
     return {name: getattr(reading, name) for name in names if getattr(reading, name) != getattr(STRICT, name)}
 
 

@@ -139,7 +139,7 @@ def heading(grid: "Grid", metric: str) -> list[str]:
 
     source = grid.material.source
     return [
-        f"{source.dataset} ({len(grid.material.dataset)} images), {source.encoder} "
+        f"{source.dataset} ({grid.material.dataset.extent}), {source.encoder} "
         f"({source.spec['weights']} weights), {len(grid.seeds)} seeds, split {grid.split.name}",
         f"{metric}: {METRICS.summary(metric)}",
     ]

@@ -12,7 +12,7 @@ from imbpipe.datasets.labels import task_of
 from imbpipe.datasets.options import ReadOptions
 from imbpipe.datasets.parquet import text_columns
 from imbpipe.datasets.table import Table
-from imbpipe.datasets.tabular import image_column_of, labels_of
+from imbpipe.datasets.tabular import groups_of, image_column_of, labels_of
 from imbpipe.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def read_frame(frame: "pd.DataFrame", options: ReadOptions, *, name: str, folder
     there = np.array([bool(given) and path.is_file() for given, path in zip(ids, paths, strict=True)])
     notes = _missing(table, ids, there, options)
     kept = np.flatnonzero(there)
+    groups = groups_of(table, options)
     return Dataset(
         name,
         tuple(ids[row] for row in kept),
@@ -58,6 +59,7 @@ def read_frame(frame: "pd.DataFrame", options: ReadOptions, *, name: str, folder
         names,
         task_of(labels),
         notes=notes,
+        groups=tuple(groups[row] for row in kept) if groups else (),
     )
 
 

@@ -1,6 +1,7 @@
 """A data set by its name or its path."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from imbpipe.datasets.dataset import DATASETS, Dataset
@@ -9,7 +10,7 @@ from imbpipe.datasets.huggingface import PREFIX, holds_images, is_saved, read_hu
 from imbpipe.datasets.metadata import has_metadata, read_metadata
 from imbpipe.datasets.options import STRICT, ReadOptions
 from imbpipe.datasets.tabular import SUFFIXES, read_tabular
-from imbpipe.errors import DatasetError, UnknownNameError
+from imbpipe.errors import DatasetError, UnknownNameError, UsageError
 
 KINDS = f"a folder with one subfolder a class, or a {', '.join(SUFFIXES)} file"
 
@@ -22,8 +23,21 @@ def load_dataset(name_or_path: str, *, root: Path | None = None, options: ReadOp
         what `datasets` saved.
     root: where registered data sets lie; None: $IMBPIPE_DATA, else ./data. options: how labels are read.
     Raises DatasetError: what is wrong in which row of which file. UnknownNameError: neither name nor path.
+    UsageError: a column of groups, where there are no columns.
     """
-    place = root or Path(os.environ.get("IMBPIPE_DATA") or "data")
+    data = _load(name_or_path, root or Path(os.environ.get("IMBPIPE_DATA") or "data"), options)
+    if options.group_column is None:
+        return data
+    if not data.groups:
+        raise UsageError(
+            f"{name_or_path!r} has no column {options.group_column!r}, as it has no columns",
+            "Leave out --group-column, or write a table",
+        )
+    note = f"{len(set(data.groups)):,} groups of images by {options.group_column!r}: each is kept together"
+    return replace(data, notes=(*data.notes, note))
+
+
+def _load(name_or_path: str, place: Path, options: ReadOptions) -> Dataset:
     if name_or_path.startswith(PREFIX):
         return read_huggingface(name_or_path, place, options)
     try:

@@ -49,6 +49,7 @@ def read_metadata(folder: Path, options: ReadOptions) -> Dataset:
         task_of(labels),
         np.repeat(list(bases.values()), sizes).astype(np.int8) if len(bases) > 1 else None,
         tuple(note for part in parts for note in part.notes),
+        tuple(group for part in parts for group in part.groups),
     )
 
 

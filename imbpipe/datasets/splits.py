@@ -39,9 +39,10 @@ def make_split(
     *,
     kind: str = "stratified",
     fractions: Fractions = (0.6, 0.2, 0.2),
-    groups: Rows | None = None,
 ) -> Split:
     """Divide a data set into training, validation and test rows; the same seed gives the same division.
+
+    Images of one group stay on one side, but for the owner's own division, which is taken as it is.
 
     kind: "stratified" keeps each class's share in each part, and its positives in each part as far as
         its count allows; "random" is a plain shuffle; "official" is the owner's division. An owner who
@@ -51,8 +52,6 @@ def make_split(
         trained on as well, and whatever is chosen is chosen on the test rows; with the owner's division
         where there is one.
     fractions: of train, validation and test; they sum to 1.
-    groups: (n,) rows with the same number (near-identical images) stay on one side; the owner's own
-        division is taken as it is.
 
     Raises UsageError: a kind, seed or fractions that cannot be meant. DatasetError: no official
     division, too few rows or groups, or no class with a positive in both train and test.
@@ -64,13 +63,16 @@ def make_split(
         raise UsageError(f"a split with seed {seed}", "Seeds start at 0")
     if min(fractions) < 0 or fractions[TRAIN] == 0 or abs(sum(fractions) - 1) > 1e-9:
         raise UsageError(f"fractions {fractions} of a split", "Give three that sum to 1, train above 0")
-    if groups is not None and groups.shape != (len(dataset),):
-        raise DatasetError(f"groups of shape {groups.shape} for {len(dataset)} rows", "Give one number a row")
     if kind == NO_TEST:
         fractions = (fractions[TRAIN] + fractions[VALIDATION], 0.0, fractions[TEST])
-    parts = _KINDS[kind](dataset, fractions, groups, np.random.default_rng(seed))
+    parts = _KINDS[kind](dataset, fractions, dataset.group_numbers(), np.random.default_rng(seed))
     name = f"{kind}-{'-'.join(f'{fraction:.0%}'[:-1] for fraction in fractions)}-seed{seed}"
     split = _checked(dataset, parts, fractions, name)
+    if dataset.groups and len(split.test) and len({dataset.groups[row] for row in split.test}) < 2:
+        raise DatasetError(
+            f"all test images of {dataset.name!r} are of one group, which says nothing of others",
+            "Give more and smaller groups",
+        )
     return replace(split, validation=split.test) if kind == NO_TEST else split
 
 

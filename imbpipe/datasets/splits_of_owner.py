@@ -39,6 +39,7 @@ def of_splits(
     official = np.concatenate([np.full(len(chosen[split]), part, np.int8) for split, part in parts.items()])
     kept = np.flatnonzero(found.labelled)
     labels = found.labels[kept]
+    groups = _groups(name, chosen, options)
     seen = labels.any(axis=0)
     names = np.array(found.class_names, object)
     if not seen.all():
@@ -53,6 +54,7 @@ def of_splits(
         task_of(labels),
         official[kept] if several else None,
         (*notes, *left, *found.notes),
+        tuple(groups[row] for row in kept) if groups else (),
     )
 
 
@@ -84,6 +86,27 @@ def _image_column(name: str, rows: Any, options: ReadOptions) -> str:
             "Cast the column to datasets.Image and save it again",
         )
     return options.image_column or columns[0]
+
+
+def _groups(name: str, splits: Mapping[str, Any], options: ReadOptions) -> list[str]:
+    """Of all splits, one behind the other. Raises DatasetError: no such column, a row without a group."""
+    column = options.group_column
+    if column is None:
+        return []
+    found: list[str] = []
+    for split, rows in splits.items():
+        if column not in rows.features:
+            raise DatasetError(
+                f"{name} has no column {column!r}", f"Pass --group-column with one of {_columns(rows)}"
+            )
+        for row, cell in enumerate(rows.select_columns([column]).with_format(None)[column]):
+            if cell in (None, ""):
+                raise DatasetError(
+                    f"{name}, split {split!r}, row {row}: no group in column {column!r}",
+                    "Give an image that belongs to no other a name of its own there",
+                )
+            found.append(str(cell))
+    return found
 
 
 def _columns(rows: Any) -> str:

@@ -1,5 +1,6 @@
 """A table that names images and their labels, beside the images."""
 
+from collections.abc import Set
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,8 @@ def read_tabular(path: Path, options: ReadOptions) -> Dataset:
     """One row an image: a column of names, relative to the table's folder, and labels.
 
     Labels are one column, with one label a cell or several (see `separator_of`), or one column of 0 and 1
-    for each class: all the columns that have a name, beside the image's. Single-label where every row
-    has exactly one.
+    for each class: all the columns that have a name, beside the image's and the group's. Single-label where
+    every row has exactly one.
 
     Raises DatasetError: see `read_delimited`, `read_parquet`, `encode_tags`, `find_images`; no column that
     is known to name images or labels.
@@ -52,7 +53,17 @@ def read_table(table: Table, options: ReadOptions) -> Dataset:
     found = find_images(path.parent, ids, table.place, options)
     kept = tuple(ids[row] for row in found.rows)
     name = path.resolve().stem
-    return Dataset(name, kept, found.images, labels[found.rows], names, task_of(labels), notes=found.notes)
+    groups = groups_of(table, options)
+    return Dataset(
+        name,
+        kept,
+        found.images,
+        labels[found.rows],
+        names,
+        task_of(labels),
+        notes=found.notes,
+        groups=tuple(groups[row] for row in found.rows) if groups else (),
+    )
 
 
 def image_column_of(table: Table, options: ReadOptions) -> str:
@@ -73,10 +84,24 @@ def labels_of(table: Table, image_column: str, options: ReadOptions) -> tuple[La
     return labels, names
 
 
+def groups_of(table: Table, options: ReadOptions) -> list[str]:
+    """The group of each row; empty where no column names any. Raises DatasetError: a row without."""
+    if options.group_column is None:
+        return []
+    cells = table.column(options.group_column, "--group-column")
+    for row, cell in enumerate(cells):
+        if not cell:
+            raise DatasetError(
+                f"{table.place(row)}: no group in column {options.group_column!r}",
+                "Give an image that belongs to no other a name of its own there",
+            )
+    return cells
+
+
 def _labels(table: Table, image_column: str, options: ReadOptions) -> tuple[Labels, tuple[str, ...]]:
     column = options.label_column or _usual(table, LABEL_COLUMNS)
     if column is None:
-        return _columns_of_bits(table, image_column)
+        return _columns_of_bits(table, {image_column, options.group_column})
     cells = table.column(column, "--label-column")
     separator = options.label_separator
     if separator is None:
@@ -84,8 +109,8 @@ def _labels(table: Table, image_column: str, options: ReadOptions) -> tuple[Labe
     return encode_tags(cells, separator, table.place, options)
 
 
-def _columns_of_bits(table: Table, image_column: str) -> tuple[Labels, tuple[str, ...]]:
-    names = tuple(name for name in table.columns if name and name != image_column)
+def _columns_of_bits(table: Table, others: Set[str | None]) -> tuple[Labels, tuple[str, ...]]:
+    names = tuple(name for name in table.columns if name and name not in others)
     if not names:
         raise _no_column(table, "the labels", "--label-column", LABEL_COLUMNS)
     columns = []

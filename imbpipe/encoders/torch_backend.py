@@ -15,6 +15,8 @@ from imbpipe.types import Features
 if TYPE_CHECKING:
     import torch
 
+Network = Callable[["torch.Tensor"], "torch.Tensor"]
+
 LANES_A_GPU = 2
 """While one batch is computed, another is copied."""
 
@@ -40,7 +42,7 @@ class TorchBackend:
     ) -> None:  # fmt: skip
         self._scale = scale
         self._precision = precision
-        self._networks: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+        self._networks: dict[str, Network] = {
             name: _place(network, name, count) for count, name in enumerate(_all(device))
         }
 
@@ -96,7 +98,7 @@ def _place(network: "torch.nn.Module", device: str, count: int) -> "torch.nn.Mod
     return placed.to(memory_format=torch.channels_last) if channels_last else placed
 
 
-def _compiled(network: "torch.nn.Module") -> "Callable[[torch.Tensor], torch.Tensor]":
+def _compiled(network: Network) -> Network:
     """The same by kernels of its own. Raises UsageError, when called: they cannot be made here."""
     import torch
     from torch._dynamo.exc import TorchDynamoException

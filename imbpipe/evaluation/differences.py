@@ -1,7 +1,7 @@
 """A metric's differences between two settings, run by run, and how far each image pulls them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from imbpipe.evaluation.left_out import pulls
 from imbpipe.evaluation.metrics import METRICS
 from imbpipe.evaluation.scored import Scored
 from imbpipe.evaluation.trial import Trial
+from imbpipe.types import Rows
 
 Values = NDArray[np.float64]
 
@@ -25,8 +26,10 @@ Classes = NDArray[Any]
 class Differences:
     """Ours - theirs on one split, averaged over each of g masks of classes.
 
-    values: (r, g). pulls: (r, n, g); squared and added over the images they make a variance.
-    images: (n,) row numbers. overlap: test by training images, 0 where splits share none.
+    values: (r, g). pulls: (r, n, g) of each image, or of each group of images together; squared and added
+    over these they make a variance.
+    images: (n,) row numbers, or numbers of the groups. overlap: test by training images, 0 where splits share
+    none.
     same: (c,) classes in which the two differ on no image that there could be.
     """
 
@@ -124,7 +127,23 @@ def _differences(
             made.same[columns] &= equal
             made.values[heads] += value @ weights[columns]
             made.pulls[heads] += (pulls(ours, metric) - pulls(theirs, metric)) @ weights[columns]
-    return found
+    if trial.groups is None:
+        return found
+    return {metric: _by_group(made, trial.groups) for metric, made in found.items()}
+
+
+def _by_group(single: Differences, groups: Rows) -> Differences:
+    """As if each group of images were one image, which pulls as far as all of them together.
+
+    Source: Cameron & Miller (2015), section II, variances robust to clusters.
+    """
+    numbers, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.argsort(place, kind="stable")
+    sums = np.add.reduceat(single.pulls[:, order], np.cumsum(sizes) - sizes, axis=1)
+    few, many = len(numbers), len(groups)
+    return replace(
+        single, pulls=sums * np.sqrt(few / (few - 1) * (many - 1) / many), images=numbers.astype(np.int64)
+    )
 
 
 def _same(ours: Scored, theirs: Scored, metric: str) -> NDArray[np.bool_]:

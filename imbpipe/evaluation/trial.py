@@ -15,6 +15,8 @@ class Trial:
 
     ours, theirs: (r, n, c) each with its thresholds (r, c), and the same labels (n, c).
     images: (n,) row numbers in the data set, which tell the same image in several splits.
+    groups: (n,) numbers of the groups that the images belong to, which count as one each; None: each image
+        stands alone. They tell the same group in several splits.
     train_images: how many the runs were trained on; None where it is not known, or where splits share no
         image at all.
 
@@ -25,6 +27,7 @@ class Trial:
     theirs: Scored
     images: Rows
     train_images: int | None = None
+    groups: Rows | None = None
 
     def __post_init__(self) -> None:
         ours, theirs = self.ours.scores.shape, self.theirs.scores.shape
@@ -38,6 +41,10 @@ class Trial:
             raise ResultsError(f"{self.images.size} image numbers for {ours[1]} images", "Give one an image")
         if len(np.unique(self.images)) < len(self.images):
             raise ResultsError("an image stands twice in a test part", "Give each image a number of its own")
+        if self.groups is not None and self.groups.shape != self.images.shape:
+            raise ResultsError(f"{self.groups.size} groups for {ours[1]} images", "Give each image one")
+        if self.groups is not None and len(np.unique(self.groups)) < 2:
+            raise ResultsError("all test images are of one group", "Give smaller groups")
         if self.train_images is not None and self.train_images < 1:
             raise ResultsError(f"{self.train_images} training images", "Give the number of the split")
 

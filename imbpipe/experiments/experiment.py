@@ -21,6 +21,7 @@ _READING = {
     "allow_missing": bool,
     "image_column": str,
     "label_column": str,
+    "group_column": str,
     "label_separator": str,
 }
 """What `reading` may say, and each one's values or their type."""

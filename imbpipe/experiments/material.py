@@ -1,5 +1,6 @@
 """Features joined with the labels as they are today."""
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -72,4 +73,5 @@ def _subset(dataset: Dataset, keep: np.ndarray) -> Dataset:
         images=tuple(image for image, kept in zip(dataset.images, keep, strict=True) if kept),
         labels=dataset.labels[keep],
         official=None if dataset.official is None else dataset.official[keep],
+        groups=tuple(itertools.compress(dataset.groups, keep)),
     )

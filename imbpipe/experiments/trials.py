@@ -15,6 +15,7 @@ from imbpipe.experiments.grid import Grid
 from imbpipe.experiments.pool import Pool
 from imbpipe.experiments.results import ResultStore
 from imbpipe.experiments.setting import BASELINE, Setting
+from imbpipe.types import Rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,10 +56,21 @@ class Trials:
     def of(self, ours: Setting, theirs: Setting = BASELINE) -> list[Trial]:
         """One a split, run beside run by seed. Raises ResultsError: a run's scores are not there."""
         pairs = zip(self.pool.grids, self._test(ours), self._test(theirs), strict=True)
+        groups = self._groups
         return [
-            Trial(mine, other, images, train_images=len(grid.split.train))
+            Trial(
+                mine,
+                other,
+                images,
+                train_images=len(grid.split.train),
+                groups=None if groups is None else groups[images],
+            )
             for grid, (mine, images), (other, _) in pairs
         ]
+
+    @cached_property
+    def _groups(self) -> Rows | None:
+        return self.pool.material.dataset.group_numbers()
 
     def scored(self, grid: Grid, setting: Setting, part: Part) -> tuple[Scored, np.ndarray]:
         """A setting's scores of one part of a grid's split, (seeds, n, c), and the part's (n,) rows."""

@@ -48,7 +48,7 @@ def dataset_phrase(dataset: Dataset) -> str:
     """ "planet, 40,479 images, 17 labels (multi-label)"; data that were drawn are said to be."""
     drawn = " (drawn sample data, not photographs)" if dataset.name.startswith("sample") else ""
     kind = "labels (multi-label)" if dataset.task == "multi-label" else "classes (single-label)"
-    return f"{shorten(dataset.name)}{drawn}, {len(dataset):,} images, {len(dataset.class_names)} {kind}"
+    return f"{shorten(dataset.name)}{drawn}, {dataset.extent}, {len(dataset.class_names)} {kind}"
 
 
 def whole_numbers(numbers: Sequence[int]) -> str:

@@ -124,8 +124,9 @@ def _judged(study: Study) -> dict[str, Any]:
                 "least detectable": "" if found.detectable != found.detectable else f"{found.detectable:.3f}",
             }
         extra.append(cells)
+    over = "groups of test images" if study.dataset.groups else "test images"
     note = (
-        "Differences from the baseline with 95 % intervals over test images, seeds and splits. "
+        f"Differences from the baseline with 95 % intervals over {over}, seeds and splits. "
         f"The last four columns are about {study.ranking.metric} on the low-frequency classes: the verdict "
         "and p by Holm over the table; the least difference that would have been found with a chance of "
         "80 %; training rows an epoch against the baseline's."
@@ -227,7 +228,7 @@ def _provenance(studies: Sequence[Study], command: str) -> list[tuple[str, str]]
 
 
 def _data(study: Study) -> str:
-    told = f"{show(study.dataset.name)}: {len(study.dataset):,} images, {study.dataset.task}"
+    told = f"{show(study.dataset.name)}: {study.dataset.extent}, {study.dataset.task}"
     left_out = study.grids[0].material.left_out
     unread = f"; {len(left_out):,} more could not be read, the first {show(left_out[0])}" if left_out else ""
     return f"{told}{unread}"
