@@ -16,7 +16,8 @@ from imbpipe.cache import hdf5
 from imbpipe.cache.layout import slug
 from imbpipe.cache.reader import read_features
 from imbpipe.cache.repair import repair
-from imbpipe.cache.spec import key_of
+from imbpipe.cache.spec import extract_command, key_of
+from imbpipe.encoders.resize import BY_BYTES, BY_LIBRARY
 from imbpipe.errors import StoreError
 
 
@@ -354,6 +355,30 @@ def test_of_several_specs_under_one_name_one_has_to_be_named(shelf: toy.Shelf) -
         shelf.load()
     assert shelf.load(key=key_of(random.spec)[:5]).spec == random.spec
     assert shelf.load(spec=shelf.spec).spec == shelf.spec
+
+
+def test_what_tells_several_specs_under_one_name_apart_is_said(shelf: toy.Shelf) -> None:
+    shelf.fill()
+    replace(shelf, spec={**shelf.spec, "precision": "bfloat16"}).fill()
+    with pytest.raises(StoreError, match=r"2 sets of features.*weights, float32, precision bfloat16\)"):
+        shelf.load()
+
+
+@pytest.mark.parametrize(
+    ("spec", "options"),
+    [
+        ({"precision": "bfloat16"}, " --precision bfloat16"),
+        ({"encoder": {"backend": "compiled"}}, " --backend compiled"),
+        ({"encoder": {"backend": "openvino"}}, ""),
+        ({"encoder": {"preprocess": {"resized_by": BY_LIBRARY}}}, " --preprocess exact"),
+        ({"encoder": {"preprocess": {"resized_by": BY_BYTES}}, "precision": "float32"}, ""),
+    ],
+)
+def test_a_remedy_encodes_as_the_features_were_encoded(tmp_path: Path, spec: dict, options: str) -> None:
+    command = extract_command(
+        tmp_path, "photos", "clip", {"weights": "pretrained", "dtype": "float32", **spec}
+    )
+    assert command == f"Run: imbpipe extract --dataset photos --encoder clip{options} --cache {tmp_path}"
 
 
 def test_a_half_made_set_does_not_hide_the_finished_one(shelf: toy.Shelf) -> None:

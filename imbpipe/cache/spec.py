@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,14 @@ def describe_differences(made: Spec, wanted: Spec) -> str:
     return ", ".join(f"{name} ({before.get(name, 'unset')}, now {now.get(name, 'unset')})" for name in fields)
 
 
+def telling_apart(specs: Sequence[Spec]) -> list[str]:
+    """Of each spec, its values of the fields in which not all are alike: "encoder.backend torch"."""
+    documents = [flat(spec) for spec in specs]
+    names = list(dict.fromkeys(name for document in documents for name in document))
+    fields = [name for name in names if len({str(each.get(name)) for each in documents}) > 1]
+    return [", ".join(f"{name} {each.get(name, 'unset')}" for name in fields) for each in documents]
+
+
 def flat(document: Spec, prefix: str = "") -> dict[str, Any]:
     """Every value under its dotted name: {"decode": {"alpha": "black"}} -> {"decode.alpha": "black"}."""
     values: dict[str, Any] = {}
@@ -83,7 +91,21 @@ def extract_command(root: Path, dataset: str, encoder: str, spec: Spec | None = 
         return f"Run: imbpipe cache import SOURCE {names}{cache_option(root)}"
     weights = _WEIGHTS.get(weights_kind(spec), "") if spec else ""
     dtype = " --dtype float16" if spec and spec.get("dtype") == "float16" else ""
-    return f"Run: imbpipe extract {names}{weights}{dtype}{cache_option(root)}"
+    return f"Run: imbpipe extract {names}{weights}{dtype}{_computing(spec or {})}{cache_option(root)}"
+
+
+def _computing(spec: Spec) -> str:
+    """The options that features of this spec are computed by, where they would not be by themselves."""
+    from imbpipe.encoders.compute import openvino_version
+    from imbpipe.encoders.resize import BY_LIBRARY
+
+    values = flat(spec)
+    precision, backend = values.get("precision", "float32"), values.get("encoder.backend")
+    options = "" if precision == "float32" else f" --precision {precision}"
+    if backend == "compiled" or (backend == "torch" and openvino_version()):
+        options += f" --backend {backend}"
+    exact = values.get("encoder.preprocess.resized_by") == BY_LIBRARY
+    return options + " --preprocess exact" * exact
 
 
 def cache_option(root: Path) -> str:

@@ -13,7 +13,14 @@ from imbpipe.cache.opening import open_writer
 from imbpipe.cache.pack import pack_in_child
 from imbpipe.cache.plan import BATCH_SIZE
 from imbpipe.cache.refresh import look, refresh
-from imbpipe.cache.spec import Spec, check_spec, describe_differences, extract_command, key_of
+from imbpipe.cache.spec import (
+    Spec,
+    check_spec,
+    describe_differences,
+    extract_command,
+    key_of,
+    telling_apart,
+)
 from imbpipe.cache.text import TextFeatures, read_text, write_text
 from imbpipe.cache.worker import Worker
 from imbpipe.cache.writer import Writer
@@ -159,9 +166,15 @@ class FeatureStore:
 
 
 def _several(dataset: str, encoder: str, entries: list[Entry]) -> StoreError:
-    sets = ", ".join(f"{entry.key[:KEY_CHARS]} ({entry.weights} weights, {entry.dtype})" for entry in entries)
+    said = ("weights", "weights_sha256", "dtype")
+    rest = telling_apart([{k: v for k, v in entry.spec.items() if k not in said} for entry in entries])
+    facts = [
+        ", ".join(filter(None, (f"{entry.weights} weights", entry.dtype, more)))
+        for entry, more in zip(entries, rest, strict=True)
+    ]
+    sets = [f"{entry.key[:KEY_CHARS]} ({fact})" for entry, fact in zip(entries, facts, strict=True)]
     return StoreError(
-        f"{len(entries)} sets of features of {dataset!r} by {encoder!r}: {sets}",
+        f"{len(entries)} sets of features of {dataset!r} by {encoder!r}: {', '.join(sets)}",
         "Say which with --key, or remove one (imbpipe cache list shows them)",
     )
 
