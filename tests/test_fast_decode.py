@@ -82,6 +82,14 @@ def test_a_plain_jpeg_goes_round_pillow_and_gives_its_pixels(monkeypatch, mode, 
             np.testing.assert_array_equal(decode_pixels(data), exact)
 
 
+def test_what_libjpeg_turbo_has_no_memory_for_is_pillows_to_judge(monkeypatch):
+    def fail(data, colours):
+        raise MemoryError
+
+    monkeypatch.setattr(fast.simplejpeg, "decode_jpeg", fail)
+    same_as_exact(jpeg(photo(40, 24)))
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_photo_that_says_how_it_was_held_is_turned(orientation):
     exif = Image.Exif()

@@ -64,5 +64,5 @@ def _plain_jpeg(data: bytes) -> NDArray[np.uint8] | None:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
         check_size(width, height)
         return simplejpeg.decode_jpeg(data, "RGB") if colours in _COLOURS else None
-    except (ValueError, ImageError):
+    except (ValueError, ImageError, MemoryError):
         return None
