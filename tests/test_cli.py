@@ -79,7 +79,7 @@ def test_a_long_extraction_whose_encoder_waited_says_what_limits_it(here, monkey
 
     monkeypatch.setattr("imbpipe.extract.batches.read_bytes", slowly)
     assert "waited" not in run("extract", "--encoder", "mean-colour", "--dataset", "photos").stderr
-    monkeypatch.setattr("imbpipe.cli.extract.LONG_SECONDS", 0)
+    monkeypatch.setattr("imbpipe.cli.encoded.LONG_SECONDS", 0)
     again = run("extract", "--encoder", "mean-colour", "--dataset", "photos", "--cache", "other")
     assert "The encoder waited for images " in again.stderr
     assert "% of the time: what limits it is reading and decoding them" in again.stderr

@@ -4,20 +4,19 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from imbpipe.cli import options
+from imbpipe.cli.encoded import Encoded, tell_encoded
 from imbpipe.cli.engines import Where, where
 from imbpipe.cli.forecast import expected
 from imbpipe.cli.output import bar, print_json, say, tell
-from imbpipe.errors import EXIT_INTERRUPTED, EXIT_QUARANTINED
 
 if TYPE_CHECKING:
-    from imbpipe.cache.entries import Entry
     from imbpipe.datasets.dataset import Dataset
     from imbpipe.datasets.options import ReadOptions
     from imbpipe.encoders.recipe import Recipe
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
 
     Done = tuple[Description, Summary]
     Runner = Callable[[Dataset, Progress, Callable[[], bool]], Done]
-
-
-LONG_SECONDS, MUCH_WAITING = 30.0, 0.2
-"""An extraction that takes longer, and the share of it that the encoder waits, are worth a word."""
 
 
 @contextmanager
@@ -125,33 +120,7 @@ def extract(
         with bar("encoding", "images") as progress, stop_flag() as stopped:
             about, summary = run(data, progress, stopped)
     entry = read_entry(Folder.of(cache, data.name, about.name, about.spec).path)
-    if as_json:
-        report = {"dataset": data.name, "encoder": about.name, "set_aside": entry.quarantined}
-        print_json({**report, "weights": asdict(about.weights), **asdict(summary)})
-    else:
-        tell(
-            f"{data.name}, {about.name} ({about.weights.kind} weights): "
-            f"{summary.encoded} images encoded, "
-            f"{entry.rows - summary.encoded} already there, {entry.quarantined} set aside."
-        )
-    if where.shard and not summary.stopped and not as_json:
-        _tell_shard(where.shard, entry)
-    if about.reads and not (summary.stopped or where.shard or Folder(entry.path).text.exists()):
-        say(
-            f"{about.weights.origin} holds no text tower: these features are not for zero-shot and text-init."
-        )
-    for path, reason in summary.quarantined:
-        say(f"Set aside: {path}: {reason}")
-    _tell_limit(summary)
-    if summary.stopped:
-        say("Interrupted. What was encoded is safe; the same command goes on from here.")
-        sys.exit(EXIT_INTERRUPTED)
-    if entry.quarantined:
-        say(
-            f"All that were set aside, with the reasons: {entry.path / 'quarantine.jsonl'}. "
-            "Mend or replace them and run the same command again: it reads no others."
-        )
-        sys.exit(EXIT_QUARANTINED)
+    sys.exit(tell_encoded(Encoded(data.name, about, summary, entry, where.shard), as_json=as_json))
 
 
 @contextmanager
@@ -189,24 +158,6 @@ def _runner(
             return fill_by_shards(data, whole, engine, **told)
 
         yield there
-
-
-def _tell_limit(summary: "Summary") -> None:
-    share = summary.waiting / summary.seconds if summary.seconds > LONG_SECONDS else 0.0
-    if share > MUCH_WAITING:
-        say(
-            f"The encoder waited for images {share:.0%} of the time: what limits it is reading and decoding "
-            "them, for which more cores or a faster disk help."
-        )
-
-
-def _tell_shard(shard: tuple[int, int], entry: "Entry") -> None:
-    left = entry.images - entry.rows - entry.quarantined
-    number, count = shard
-    if left:
-        tell(f"Shard {number + 1}/{count} is done; {left} images are left to the other shards.")
-    else:
-        tell(f"Shard {number + 1}/{count} is done, and all others are. Run: imbpipe cache pack")
 
 
 def _tell_work(
