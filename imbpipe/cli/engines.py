@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from click.core import ParameterSource
 
 from imbpipe.errors import UsageError
 
@@ -128,20 +129,24 @@ def where(command: Command) -> Command:
     )  # fmt: skip
     @wraps(command)
     def with_where(engine: Any, address: str | None, shard: Any, **given: Any) -> Any:
-        source = click.get_current_context().get_parameter_source("address")
-        if engine != "ray":
-            if address and source is click.core.ParameterSource.COMMANDLINE:
-                raise UsageError("--address is for --engine ray", "Add that, or leave it out")
-            address = None
         slurm = {name: given.pop(name) for name in OF_SLURM}
-        slurm = {name: value for name, value in slurm.items() if value not in (None, ())}
-        if slurm and engine != "slurm":
-            name = {"minutes": "time"}.get(first := next(iter(slurm)), first)
-            raise UsageError(f"--{name} is for --engine slurm", "Add that, or leave it out")
-        if shard and engine != "local":
-            raise UsageError(f"--shard with --engine {engine}, which shares out by itself", "Leave out one")
-        if "sbatch" in slurm:
-            slurm["sbatch"] = dict(slurm["sbatch"])
-        return command(where=Where(engine, address, shard, slurm), **given)
+        said = {name: value for name, value in slurm.items() if value not in (None, ())}
+        return command(where=_checked(Where(engine, address, shard, said)), **given)
 
     return with_where
+
+
+def _checked(said: Where) -> Where:
+    """Raises UsageError: an option that is for another engine."""
+    engine, slurm = said.engine, said.slurm
+    named = click.get_current_context().get_parameter_source("address") is ParameterSource.COMMANDLINE
+    if engine != "ray" and said.address and named:
+        raise UsageError("--address is for --engine ray", "Add that, or leave it out")
+    if slurm and engine != "slurm":
+        name = {"minutes": "time"}.get(first := next(iter(slurm)), first)
+        raise UsageError(f"--{name} is for --engine slurm", "Add that, or leave it out")
+    if said.shard and engine != "local":
+        raise UsageError(f"--shard with --engine {engine}, which shares out by itself", "Leave out one")
+    if "sbatch" in slurm:
+        slurm = {**slurm, "sbatch": dict(slurm["sbatch"])}
+    return replace(said, address=said.address if engine == "ray" else None, slurm=slurm)
