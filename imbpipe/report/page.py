@@ -164,8 +164,8 @@ def _claims(placed: Sequence[Placed]) -> dict[str, Any] | None:
                 show(each.dataset),
                 encoder_title(each.encoder, each.weights),
                 each.answer.verdict,
-                f"{test.estimate:+.3f}",
-                f"[{test.low:+.3f}, {test.high:+.3f}]",
+                _signed(test.estimate),
+                f"[{_signed(test.low)}, {_signed(test.high)}]",
                 f"{test.detectable:.3f}",
             ]
         )
@@ -174,6 +174,11 @@ def _claims(placed: Sequence[Placed]) -> dict[str, Any] | None:
         "Undecided: these data could not have told; the last column is what they could have."
     )
     return {"note": note, "columns": columns, "rows": rows}
+
+
+def _signed(number: float) -> str:
+    """As the page's other numbers, with a true minus."""
+    return f"{number:+.3f}".replace("-", "−")
 
 
 def _first(study: Study) -> list[int]:
