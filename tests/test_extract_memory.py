@@ -3,6 +3,7 @@
 import gc
 import os
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +43,15 @@ def dataset(folder: Path, count: int) -> Dataset:
     )
 
 
-def peak_of(folder: Path, count: int) -> int:
-    """Bytes that encoding and packing took at most, beside the data set itself."""
+def peak_of(folder: Path, count: int, *, before: int = 0) -> int:
+    """Bytes that encoding and packing took at most, beside the data set itself.
+
+    before: images of `count` that are encoded and packed already.
+    """
     data = dataset(folder, count)
+    if before:
+        some = replace(data, ids=data.ids[:before], images=data.images[:before], labels=data.labels[:before])
+        fill(FeatureStore(folder / "cache"), some, Wide())
     gc.collect()
     tracemalloc.start()
     try:
@@ -52,7 +59,7 @@ def peak_of(folder: Path, count: int) -> int:
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert summary.encoded == count
+    assert summary.encoded == count - before
     return most
 
 
@@ -65,4 +72,15 @@ def test_an_image_more_costs_the_memory_of_its_names_and_not_of_its_features(
         monkeypatch.setattr(module, "BLOCK_ROWS", 64)
     fill(FeatureStore(tmp_path / "cache"), dataset(tmp_path / "first", 40), Wide())  # what is loaded once
     few, many = peak_of(tmp_path / "few", 300), peak_of(tmp_path / "many", 1100)
+    assert (many - few) / 800 < FEATURE_BYTES / 2
+
+
+def test_adding_an_image_to_many_that_are_packed_reads_these_block_by_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "pack_in_child", pack.pack)
+    for module in (rows, reader):
+        monkeypatch.setattr(module, "BLOCK_ROWS", 256)
+    fill(FeatureStore(tmp_path / "cache"), dataset(tmp_path / "first", 40), Wide())  # what is loaded once
+    few, many = (peak_of(tmp_path / str(count), count, before=count - 1) for count in (600, 1400))
     assert (many - few) / 800 < FEATURE_BYTES / 2

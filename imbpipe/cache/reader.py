@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from imbpipe.types import FeatureSet, FeatureSource
 
 BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
 """What HDF5 and its reader raise at damaged files."""
+
+Look = Callable[[Content, int, NDArray[Any]], None]
 
 OTHER_DIGEST = "its contents do not match its digest"
 
@@ -49,19 +51,32 @@ def open_features(path: Path, memory: int) -> FeatureSet:
     memory: bytes that may be taken for them at a time. Raises StoreError as above, and where a feature is
     not finite.
     """
+
+    def look(content: Content, start: int, block: NDArray[Any]) -> None:
+        check_finite(block, content.arrays["ids"][start : start + len(block)], start)
+
+    content, chunks = open_rows(path, look)
+    return _feature_set(path, content, StoredFeatures(chunks, memory))
+
+
+def open_rows(path: Path, look: Look | None = None) -> tuple[Content, Chunks]:
+    """The parts of the file at `path`, every row verified and left in the file.
+
+    look: shown every block of rows as it is stored, with the number of its first. Raises StoreError as above.
+    """
     with _opened(path) as file:
         content = _read_content(file)
         chunks = Chunks(path, layout_of(file["features"], path))
-    features = StoredFeatures(chunks, memory)
     digest = Digest()
-    for start in range(0, len(features), BLOCK_ROWS):
+    for start in range(0, content.shape[0], BLOCK_ROWS):
         block = chunks.first(start, BLOCK_ROWS)
         digest.add(block)
-        check_finite(block, content.arrays["ids"][start : start + BLOCK_ROWS], start)
+        if look is not None:
+            look(content, start, block)
     if digest.finish(content) != content.digest:
         verify_file(path)  # says which row
         raise damaged(path, OTHER_DIGEST)
-    return _feature_set(path, content, features)
+    return content, chunks
 
 
 def _feature_set(path: Path, content: Content, features: FeatureSource) -> FeatureSet:
@@ -79,12 +94,6 @@ def _feature_set(path: Path, content: Content, features: FeatureSource) -> Featu
             digest=content.digest,
             quarantined={name: entry["reason"] for name, entry in quarantined.items()},
         )
-
-
-def read_rows(path: Path) -> tuple[Content, NDArray[Any]]:
-    """The parts of the file at `path` as they are stored, every row verified. Raises StoreError as above."""
-    with _opened(path) as file:
-        return _read_verified(file, path)
 
 
 def verify_file(path: Path) -> str:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from imbpipe.cache.hdf5 import BLOCK_ROWS, Content, make_content
 from imbpipe.cache.inventory import PACKED, Inventory
 from imbpipe.cache.layout import Folder, damaged, decode_text
-from imbpipe.cache.reader import read_rows
+from imbpipe.cache.reader import open_rows
 from imbpipe.cache.spec import DTYPES, Spec, row_bytes
+from imbpipe.cache.stored import StoredFeatures
 
 
 def content_of(stock: Inventory, spec: Spec, kept: NDArray[np.int64]) -> Content:
@@ -43,26 +44,27 @@ def blocks_of(
     """
     dtype = np.dtype(DTYPES[spec["dtype"]])
     width = row_bytes(spec)
-    old, place_in_old = _old_rows(folder, stock, kept, spec["dim"])
+    old, place_in_old = _old_rows(folder, stock, kept)
     with contextlib.ExitStack() as opened:
         files = [opened.enter_context(path.open("rb", buffering=0)) for path in stock.journals.paths]
         for start in range(0, len(kept), BLOCK_ROWS):
             where = stock.where[kept[start : start + BLOCK_ROWS]]
             block = np.empty((len(where), spec["dim"]), dtype)
             packed = where == PACKED
-            block[packed] = old[place_in_old[start : start + BLOCK_ROWS][packed]]
+            if old is not None:
+                block[packed] = old[place_in_old[start : start + BLOCK_ROWS][packed]]
             _read_runs(block.view(np.uint8), np.flatnonzero(~packed), where, stock, files, width)
             yield block
 
 
 def _old_rows(
-    folder: Folder, stock: Inventory, kept: NDArray[np.int64], dim: int
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The features in the old file, and at which of its rows each of `kept` is found."""
+    folder: Folder, stock: Inventory, kept: NDArray[np.int64]
+) -> tuple[StoredFeatures | None, NDArray[np.int64]]:
+    """The features in the old file, where any are wanted, and at which of its rows each of `kept` is."""
     place = np.full(len(kept), -1, dtype=np.int64)
     if not (stock.where == PACKED).any():
-        return np.empty((0, dim)), place
-    content, features = read_rows(folder.features)
+        return None, place
+    content, chunks = open_rows(folder.features)
     rows = {decode_text(name): row for row, name in enumerate(content.arrays["ids"].tolist())}
     for at, row in enumerate(kept):
         if stock.where[row] == PACKED:
@@ -71,7 +73,7 @@ def _old_rows(
     same = content.arrays["image_digest"][place[packed]] == stock.digests[kept[packed]]
     if (place[packed] < 0).any() or not same.all():
         raise damaged(folder.features, "it lacks rows that PLAN.json says it holds")
-    return features, place
+    return StoredFeatures(chunks, memory=0), place
 
 
 def _read_runs(
