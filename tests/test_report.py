@@ -195,7 +195,7 @@ def test_the_claims_stand_on_the_page_with_answer_and_interval(study):
     table = told.partition('id="t-claims"')[2].partition("</table>")[0]
     cells = re.findall(r"<td>(.*?)</td>", table)
     assert cells[2:] == [
-        "tiny &lt;b&gt;", "eye, RANDOM WEIGHTS", "contradicted", "-0.091", "[-0.147, -0.034]", "0.080"
+        "tiny &lt;b&gt;", "eye, RANDOM WEIGHTS", "contradicted", "−0.091", "[−0.147, −0.034]", "0.080"
     ]  # fmt: skip
     assert "t-claims" not in report_page([study], title="Claims", command="x", claims=[unanswered])
 
