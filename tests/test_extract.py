@@ -147,6 +147,24 @@ def test_a_batch_of_bad_images_only_is_not_encoded(paths):
     assert {reason for reason, _ in sink.refused.values()} == {"an empty file (0 bytes)"}
 
 
+def test_a_place_without_an_image_is_empty_whatever_was_encoded_there_before(tmp_path):
+    for number in range(30):
+        Image.new("RGB", (8, 8), (255, 255, 255)).save(tmp_path / f"{number:02}.png")
+    paths = sorted(tmp_path.glob("*.png"))
+    for path in paths[17::3]:
+        path.write_bytes(b"")
+    seen: list[np.ndarray] = []
+
+    class Keeping(MeanColour):
+        def encode(self, pixels):
+            seen.append(pixels.flatten(1).mean(1).numpy())
+            return super().encode(pixels)
+
+    extract(Keeping(), MemorySink(paths, batch_size=4, have=frozenset(range(1, 30, 4))))
+    empty = {*range(1, 30, 4), *range(17, 30, 3), 30, 31}
+    assert np.concatenate(seen).tolist() == [0.0 if row in empty else 1.0 for row in range(32)]
+
+
 def test_an_interrupted_run_that_goes_on_gives_the_bits_of_an_unbroken_one(tmp_path, resnet):
     paths = noise(tmp_path, 6)
     whole = MemorySink(paths, batch_size=4)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from imbpipe.encoders.encoder import Encoder
 from imbpipe.errors import ImageError
 from imbpipe.extract.decode import read_bytes
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
 
 AHEAD = 2
 """Batches that wait, read or being read, beside those that are being encoded."""
-AT_ONCE = 4
-"""Images that a thread reads one after the other; so that handing over costs little."""
+AT_ONCE, JOBS_A_BATCH = 4, 16
+"""Images that a thread reads one after the other, so that handing over costs little: as many at least, and as
+many as make a batch in so many jobs."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Encoding:
         self._workers = Workers(workers, shares_cores=encoder.device == "cpu")
         self._lanes = encoder.lanes()
         self._free = deque(self._lanes)
+        self._buffers: deque[torch.Tensor] = deque()
         self._threads = torch.get_num_threads()
         each = 1 if len(self._lanes) > 1 else self._threads
         self._encoders = ThreadPoolExecutor(
@@ -101,22 +105,37 @@ class Encoding:
     def __iter__(self) -> Iterator[EncodedBatch]:
         """The sink's pending batches in order, never more than AHEAD beside those being encoded in memory."""
         blank = blank_pixels(self._encoder)
+        at_once = max(AT_ONCE, self._sink.batch_size // JOBS_A_BATCH)
         started: deque[Future[EncodedBatch]] = deque()
         for batch in self._sink.pending:
-            started.append(self._start(batch, blank))
+            started.append(self._start(batch, blank, at_once))
             if len(started) >= len(self._lanes) + AHEAD:
                 yield self._finish(started.popleft())
         while started:
             yield self._finish(started.popleft())
 
-    def _start(self, batch: Batch, blank: "torch.Tensor") -> "Future[EncodedBatch]":
-        pixels = _zeros(self._sink.batch_size, blank, pinned=self._encoder.device.startswith("cuda"))
+    def _start(self, batch: Batch, blank: "torch.Tensor", at_once: int) -> "Future[EncodedBatch]":
+        pixels = self._buffers.popleft() if self._buffers else self._buffer(blank)
         wanted = [place for place, is_wanted in enumerate(batch.wanted) if is_wanted]
         jobs = [
-            self._readers.submit(self._load, batch, wanted[start : start + AT_ONCE], pixels)
-            for start in range(0, len(wanted), AT_ONCE)
+            self._readers.submit(self._load, batch, wanted[start : start + at_once], pixels)
+            for start in range(0, len(wanted), at_once)
         ]
         return self._encoders.submit(self._encode, pixels, jobs)
+
+    def _buffer(self, blank: "torch.Tensor") -> "torch.Tensor":
+        """(batch_size, 3, h, w), laid out pixel after pixel, as images are decoded and networks prefer them.
+
+        It is used again for later batches: fresh memory costs more than decoding an image leaves time for.
+        """
+        import torch
+
+        return torch.empty(
+            (self._sink.batch_size, *blank.shape),
+            dtype=blank.dtype,
+            memory_format=torch.channels_last,
+            pin_memory=self._encoder.device.startswith("cuda"),
+        )
 
     def _finish(self, future: "Future[EncodedBatch]") -> EncodedBatch:
         batch = future.result()
@@ -136,23 +155,16 @@ class Encoding:
         started = time.monotonic()
         images = {place: image for job in jobs for place, image in job.result().items()}
         waited = time.monotonic() - started
-        if all(image.reason for image in images.values()):
-            return EncodedBatch(images, None, waited)
+        good = {place for place, image in images.items() if not image.reason}
         lane = self._free.pop()
         try:
-            return EncodedBatch(images, lane(pixels), waited)
+            if good:
+                pixels[[place for place in range(len(pixels)) if place not in good]] = 0
+            features = np.array(lane(pixels)) if good else None  # never a view: the pixels are used again
+            return EncodedBatch(images, features, waited)
         finally:
             self._free.append(lane)
-
-
-def _zeros(count: int, like: "torch.Tensor", *, pinned: bool) -> "torch.Tensor":
-    """(count, 3, h, w), laid out pixel after pixel, as images are decoded and networks prefer them."""
-    import torch
-
-    zeros = torch.empty(
-        (count, *like.shape), dtype=like.dtype, memory_format=torch.channels_last, pin_memory=pinned
-    )
-    return zeros.zero_()
+            self._buffers.append(pixels)
 
 
 def _read(encoder: Encoder, row: int, path: Path, pixels: "torch.Tensor") -> Image:
