@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from extraction import images
 from extraction.cosine import smallest_cosine
-from record import keep_part
+from record import check, keep_part
 
 from imbpipe.cache.fill import fill
 from imbpipe.cache.store import FeatureStore
@@ -156,6 +156,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement of the encoder alone")
     options = parser.parse_args()
+    check(options.device)
     cuda = options.device.startswith("cuda")
     place = torch.cuda.get_device_name() if cuda else platform.processor() or "CPU"
     with tempfile.TemporaryDirectory() as folder:

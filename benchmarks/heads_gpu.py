@@ -77,7 +77,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--device", default="cuda")
     options = parser.parse_args()
-    cuda = options.device.startswith("cuda") and torch.cuda.is_available()
+    check(options.device)
+    cuda = options.device.startswith("cuda")
     machine = (
         torch.cuda.get_device_name() if cuda else f"{platform.processor()} {torch.get_num_threads()} threads"
     )

@@ -27,6 +27,17 @@ def keep_part(name: str, part: str, measured: Any) -> None:
     keep(name, others | {part: {"date": date, "load": os.getloadavg()[0], **measured}})
 
 
+def check(device: str) -> None:
+    """End with a line where this machine has no such device."""
+    from imbpipe.encoders.frozen import resolve_device
+    from imbpipe.errors import UsageError
+
+    try:
+        resolve_device(device)
+    except UsageError as error:
+        raise SystemExit(str(error)) from None
+
+
 def machine() -> str:
     """Processor and number of cores."""
     info = Path("/proc/cpuinfo")
