@@ -7,14 +7,13 @@ device, the schedule, captures and the transfer back.
 """
 
 import argparse
-import json
 import platform
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
+from record import check, keep
 
 from imbpipe.heads.bank import train_heads
 from imbpipe.heads.run import Protocol, Run
@@ -96,16 +95,9 @@ def main() -> None:
                 flush=True,
             )
     print(f"whole grid, {options.seeds} seeds: {total_heads} heads in {total:.2f} s on {machine}")
-    target = Path(__file__).parent / "results" / "heads_gpu.json"
-    target.parent.mkdir(exist_ok=True)
-    report = {
-        "machine": machine,
-        "seeds": options.seeds,
-        "heads": total_heads,
-        "seconds": total,
-        "parts": parts,
-    }
-    target.write_text(json.dumps(report, indent=1) + "\n")
+    if cuda:
+        report = {"device": machine, "seeds": options.seeds, "heads": total_heads, "seconds": total}
+        keep("heads_gpu", {**report, "parts": parts})
 
 
 if __name__ == "__main__":
