@@ -82,6 +82,13 @@ def test_a_plain_jpeg_goes_round_pillow_and_gives_its_pixels(monkeypatch, mode, 
             np.testing.assert_array_equal(decode_pixels(data), exact)
 
 
+@pytest.mark.parametrize("sampling", [0x14, 0x41, 0x31, 0x42, 0x00, 0xFF])
+def test_odd_ratios_of_chroma_come_out_as_in_the_exact_way(sampling):
+    data = bytearray(jpeg(photo(40, 24), subsampling=0))
+    data[data.index(b"\xff\xc0") + 11] = sampling
+    same_as_exact(bytes(data))
+
+
 def test_what_libjpeg_turbo_has_no_memory_for_is_pillows_to_judge(monkeypatch):
     def fail(data, colours):
         raise MemoryError

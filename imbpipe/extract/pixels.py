@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imbpipe.encoders.encoder import Encoder
-from imbpipe.errors import ImageError
 from imbpipe.extract.decode import DECODE_POLICY, check_size, decode, opened, upright
 
 if TYPE_CHECKING:
@@ -64,5 +63,5 @@ def _plain_jpeg(data: bytes) -> NDArray[np.uint8] | None:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
         check_size(width, height)
         return simplejpeg.decode_jpeg(data, "RGB") if colours in _COLOURS else None
-    except (ValueError, ImageError, MemoryError):
+    except Exception:  # a decoder raises anything at all on a damaged file
         return None
