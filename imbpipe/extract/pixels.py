@@ -42,11 +42,14 @@ def decode_pixels(data: bytes) -> NDArray[np.uint8]:
     A plain JPEG goes through libjpeg-turbo at once. What it so much as warns of, and every other image, is
     Pillow's to judge. Raises ImageError, as `decode` does.
     """
-    if not any(mark in data for mark in _HELD) and (pixels := _plain_jpeg(data)) is not None:
+    may_be_turned = any(mark in data for mark in _HELD)
+    if not may_be_turned and (pixels := _plain_jpeg(data)) is not None:
         return pixels
     with opened(data) as image:
-        if image.getexif().get(_ORIENTATION, 1) == 1 and (pixels := _plain_jpeg(data)) is not None:
-            return pixels
+        if may_be_turned and image.getexif().get(_ORIENTATION, 1) == 1:
+            pixels = _plain_jpeg(data)
+            if pixels is not None:
+                return pixels
         return np.array(upright(image))
 
 
