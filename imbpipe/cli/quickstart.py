@@ -104,9 +104,11 @@ def quickstart(
 def _said(reading: "ReadOptions") -> Mapping[str, Any]:
     """What differs from the defaults, for the experiment file."""
     from imbpipe.datasets.options import STRICT
+    from imbpipe.experiments.experiment import READING
 
-    names = ("empty_tags", "allow_missing", "image_column", "label_column", "group_column", "label_separator")
-    return {name: getattr(reading, name) for name in names if getattr(reading, name) != getattr(STRICT, name)}
+    return {
+        name: getattr(reading, name) for name in READING if getattr(reading, name) != getattr(STRICT, name)
+    }
 
 
 def _encoder(names: tuple[str, ...], around: "Surroundings") -> str:

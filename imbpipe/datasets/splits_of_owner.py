@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from imbpipe.datasets.folder import PARTS
 from imbpipe.datasets.images import first_five, is_image
 from imbpipe.datasets.labels import task_of
 from imbpipe.datasets.options import ReadOptions
+from imbpipe.datasets.tabular import check_groups
 from imbpipe.datasets.unpack import unpacked
 from imbpipe.errors import DatasetError, show
 
@@ -93,20 +95,22 @@ def _groups(name: str, splits: Mapping[str, Any], options: ReadOptions) -> list[
     column = options.group_column
     if column is None:
         return []
+    first = next(iter(splits.values()))  # others have the same columns: labels_of_splits has seen to that
+    if column not in first.features:
+        raise DatasetError(
+            f"{name} has no column {column!r}", f"Pass --group-column with one of {_columns(first)}"
+        )
     found: list[str] = []
     for split, rows in splits.items():
-        if column not in rows.features:
-            raise DatasetError(
-                f"{name} has no column {column!r}", f"Pass --group-column with one of {_columns(rows)}"
-            )
-        for row, cell in enumerate(rows.select_columns([column]).with_format(None)[column]):
-            if cell in (None, ""):
-                raise DatasetError(
-                    f"{name}, split {split!r}, row {row}: no group in column {column!r}",
-                    "Give an image that belongs to no other a name of its own there",
-                )
-            found.append(str(cell))
+        values = rows.select_columns([column]).with_format(None)[column]
+        cells = ["" if value is None else str(value) for value in values]
+        check_groups(cells, column, partial(_place, name, split))
+        found += cells
     return found
+
+
+def _place(name: str, split: str, row: int) -> str:
+    return f"{name}, split {split!r}, row {row}"
 
 
 def _columns(rows: Any) -> str:

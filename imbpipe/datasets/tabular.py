@@ -1,6 +1,6 @@
 """A table that names images and their labels, beside the images."""
 
-from collections.abc import Set
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -89,13 +89,18 @@ def groups_of(table: Table, options: ReadOptions) -> list[str]:
     if options.group_column is None:
         return []
     cells = table.column(options.group_column, "--group-column")
+    check_groups(cells, options.group_column, table.place)
+    return cells
+
+
+def check_groups(cells: Sequence[str], column: str, place: Callable[[int], str]) -> None:
+    """place: where a row stands, in words. Raises DatasetError: a row without a group."""
     for row, cell in enumerate(cells):
         if not cell:
             raise DatasetError(
-                f"{table.place(row)}: no group in column {options.group_column!r}",
+                f"{place(row)}: no group in column {column!r}",
                 "Give an image that belongs to no other a name of its own there",
             )
-    return cells
 
 
 def _labels(table: Table, image_column: str, options: ReadOptions) -> tuple[Labels, tuple[str, ...]]:

@@ -16,7 +16,7 @@ Alternatives = tuple[str, ...]
 """Names of which the first that is at hand is taken."""
 
 _PROTOCOL = {f.name for f in fields(Protocol)}
-_READING = {
+READING = {
     "empty_tags": ("error", "negative"),
     "allow_missing": bool,
     "image_column": str,
@@ -128,9 +128,9 @@ def experiment_of(content: dict[str, Any]) -> Experiment:
 
 
 def _check_reading(table: dict[str, Any]) -> None:
-    _only("reading", table, set(_READING))
+    _only("reading", table, set(READING))
     for name, value in table.items():
-        wanted = _READING[name]
+        wanted = READING[name]
         if isinstance(wanted, tuple) and value not in wanted:
             raise UsageError(f"reading.{name} is {value!r}", f"Known: {', '.join(wanted)}")
         if isinstance(wanted, type) and not isinstance(value, wanted):
