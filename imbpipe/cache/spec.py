@@ -61,17 +61,25 @@ def weights_kind(spec: Spec) -> str:
 
 def describe_differences(made: Spec, wanted: Spec) -> str:
     """The fields in which two specs differ, with both values: "preprocessing.size (224, now 336)"."""
-    before, now = flat(made), flat(wanted)
-    fields = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    return ", ".join(f"{name} ({before.get(name, 'unset')}, now {now.get(name, 'unset')})" for name in fields)
+    before, now = documents = [flat(made), flat(wanted)]
+    return ", ".join(
+        f"{name} ({before.get(name, 'unset')}, now {now.get(name, 'unset')})"
+        for name in _differing(documents)
+    )
 
 
 def telling_apart(specs: Sequence[Spec]) -> list[str]:
     """Of each spec, its values of the fields in which not all are alike: "encoder.backend torch"."""
     documents = [flat(spec) for spec in specs]
-    names = list(dict.fromkeys(name for document in documents for name in document))
-    fields = [name for name in names if len({str(each.get(name)) for each in documents}) > 1]
+    fields = _differing(documents)
     return [", ".join(f"{name} {each.get(name, 'unset')}" for name in fields) for each in documents]
+
+
+def _differing(documents: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names whose values are not the same in all."""
+    names = dict.fromkeys(name for document in documents for name in document)
+    first, *others = documents
+    return [name for name in names if any(each.get(name) != first.get(name) for each in others)]
 
 
 def flat(document: Spec, prefix: str = "") -> dict[str, Any]:
